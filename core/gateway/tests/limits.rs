@@ -1,0 +1,190 @@
+//! Every limit at its edge: what is allowed, and what happens one beyond.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits};
+use serde_json::json;
+use support::{Client, Message, PATIENCE, ack, eventually, refused, start};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+async fn limited(limits: Limits) -> Gateway {
+    start(GatewayOptions::default().limits(limits)).await
+}
+
+/// A publish frame of exactly this many bytes.
+fn publish_of(length: usize) -> String {
+    let empty = r#"{"type":"publish","data":{"topic":"main","payload":""}}"#.len();
+    format!(r#"{{"type":"publish","data":{{"topic":"main","payload":"{}"}}}}"#, "x".repeat(length - empty))
+}
+
+#[tokio::test]
+async fn a_message_of_a_mebibyte_passes_and_one_byte_more_closes_with_1009() {
+    let gateway = limited(Limits::default()).await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    client.raw(publish_of(1 << 20)).await;
+    assert!(client.json().await["data"]["payload"].as_str().is_some_and(|payload| payload.len() > 1_000_000));
+    client.raw(publish_of((1 << 20) + 1)).await;
+    let says = "message too big: 1048577 bytes, the limit is 1048576".to_owned();
+    assert_eq!(client.closed().await, (1009, says));
+}
+
+#[tokio::test]
+async fn many_times_the_message_limit_still_gets_its_close_frame() {
+    let gateway = limited(Limits::default().message_bytes(1000)).await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    client.raw(publish_of(1000)).await;
+    assert_eq!(client.settle().await.len(), 1);
+    client.raw(publish_of(5_000_000)).await;
+    assert_eq!(client.closed().await.0, 1009);
+}
+
+#[tokio::test]
+async fn a_subject_has_so_many_connections_and_gets_429_for_more() {
+    let gateway = limited(Limits::default().connections_per_subject(2)).await;
+    let first = Client::connect(&gateway, "alice").await;
+    let _second = Client::connect(&gateway, "alice").await;
+    let url = gateway.url_with_token("alice").unwrap();
+    assert_eq!(refused(&url).await, (429, "too_many_connections".into()));
+    Client::connect(&gateway, "bob").await;
+    drop(first);
+    // The place is free as soon as the gateway has seen the connection go.
+    let again = async { while tokio_tungstenite::connect_async(&url).await.is_err() {} };
+    timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_has_so_many_subscriptions_beside_those_from_the_start() {
+    let gateway = limited(Limits::default().subscriptions_per_connection(3)).await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    for topic in ["1", "2", "3", "3", "main", "priv/alice"] {
+        client.subscribe(topic).await;
+    }
+    client.unsubscribe("1").await;
+    client.subscribe("4").await;
+    client.unsubscribe("main").await;
+    client.subscribe("main").await;
+    assert!(client.settle().await.is_empty());
+    client.subscribe("5").await;
+    assert_eq!(client.closed().await, (1008, "too many subscriptions".into()));
+}
+
+#[tokio::test]
+async fn topics_have_a_longest_name() {
+    let gateway = limited(Limits::default().topic_bytes(10)).await;
+    for frame in ["subscribe", "publish"] {
+        let mut client = Client::connect(&gateway, "alice").await;
+        client.send(json!({"type": frame, "data": {"topic": "x".repeat(10)}})).await;
+        client.settle().await;
+        client.send(json!({"type": frame, "data": {"topic": "x".repeat(11)}})).await;
+        assert_eq!(client.closed().await, (1008, "topic too long".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_one_seconds_messages_passes_and_more_closes() {
+    let gateway = limited(Limits::default().messages_per_second(Some(50))).await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    for n in 0..50 {
+        client.publish("t", json!(n), "1").await;
+    }
+    assert_eq!(client.settle().await.len(), 50);
+    let mut flood = Client::connect(&gateway, "bob").await;
+    for n in 0..200 {
+        let text = json!({"type": "publish", "data": {"topic": "t", "payload": n}}).to_string();
+        flood.socket.feed(Message::text(text)).await.unwrap();
+    }
+    flood.socket.flush().await.unwrap();
+    assert_eq!(flood.closed().await, (1008, "message rate exceeded".into()));
+}
+
+#[tokio::test]
+async fn a_slow_consumer_is_closed_with_that_reason_and_delays_nobody() {
+    let gateway = limited(Limits::default().outbound_bytes(200_000).close(PATIENCE)).await;
+    let mut slow = Client::connect(&gateway, "slow").await;
+    let mut good = Client::connect(&gateway, "good").await;
+    slow.subscribe("flood").await;
+    slow.settle().await;
+    let payload = "x".repeat(100_000);
+    let mut published = 0;
+    while gateway.connections().len() == 2 {
+        good.publish("flood", json!(payload), "1").await;
+        assert_eq!(good.settle().await, [ack("1")]);
+        published += 1;
+        assert!(published < 1000, "the slow consumer was never closed");
+    }
+    assert_eq!(slow.closed().await, (1008, "slow consumer".into()));
+}
+
+#[tokio::test]
+async fn a_silent_client_is_pinged_and_then_closed_when_it_does_not_answer() {
+    let gateway = limited(Limits::default().idle(Duration::from_millis(200)).close(Duration::from_millis(100))).await;
+    let mut alive = Client::connect(&gateway, "alive").await;
+    let dead = Client::connect(&gateway, "dead").await;
+    // Looking at the socket answers pings; `dead` is never looked at.
+    let mut pings = 0;
+    while gateway.connections().len() == 2 || pings < 4 {
+        assert!(matches!(alive.next().await, Message::Ping(_)));
+        pings += 1;
+    }
+    let mut dead = dead;
+    assert_eq!(dead.closed().await, (1008, "idle timeout".into()));
+    assert!(alive.settle().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_slow_handshake_is_dropped() {
+    let gateway = limited(Limits::default().handshake(Duration::from_millis(100))).await;
+    let healthz = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    for start in
+        ["", healthz, "GET /apps/local HTTP/1.1\r\nHost:", "POST /api/topics/local/publish HTTP/1.1\r\nHost: x\r\n"]
+    {
+        let mut tcp = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+        tcp.write_all(start.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("still open");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_body_is_answered_with_408() {
+    let gateway = limited(Limits::default().handshake(Duration::from_millis(100))).await;
+    let token = gateway.admin_token("root").unwrap();
+    let request = format!(
+        "POST /api/topics/local/publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: 10\r\n\r\n{{"
+    );
+    assert_eq!(support::raw_http(&gateway, &request).await.0, 408);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_more_than_it_reads_is_made_to_wait() {
+    let gateway = limited(Limits::default()).await;
+    let client = Client::connect(&gateway, "alice").await;
+    let (mut sink, mut stream) = futures_util::StreamExt::split(client.socket);
+    const COUNT: usize = 200_000;
+    let send = async {
+        for n in 0..COUNT {
+            let frame = format!(r#"{{"type":"publish","data":{{"topic":"t","id":"{n:0100}"}}}}"#);
+            sink.feed(Message::text(frame)).await.unwrap();
+        }
+        sink.flush().await.unwrap();
+        sink
+    };
+    // Nothing is read until sending got stuck; then everything is, and not an ack is missing.
+    let mut send = std::pin::pin!(send);
+    let stuck = timeout(Duration::from_millis(700), &mut send).await;
+    assert!(stuck.is_err(), "it was never made to wait");
+    let receive = async {
+        for n in 0..COUNT {
+            let frame = futures_util::StreamExt::next(&mut stream).await.unwrap().unwrap();
+            assert!(frame.to_text().unwrap().contains(&format!("{n:0100}")));
+        }
+    };
+    let (_sink, ()) = timeout(PATIENCE * 3, async { tokio::join!(send, receive) }).await.unwrap();
+    eventually(|| gateway.connections().len() == 1).await;
+}
