@@ -1,0 +1,170 @@
+//! Servers to measure, each in a process of its own and on one thread: this binary again, as `bench-peer`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
+use std::process::{Child, Command, Stdio};
+
+use clap::{Args, ValueEnum};
+use realtime_pubsub_gateway::{AppOptions, Gateway, GatewayOptions, Limits, TokenRequest};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::client_async;
+
+use super::{Outcome, bare, memory};
+
+/// What a process started for the benchmark does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    /// The gateway, with limits that do not matter.
+    Gateway,
+    /// Bare tokio-tungstenite that acknowledges what comes.
+    BareAcks,
+    /// The same, sending what one publishes to all that subscribed.
+    BareFan,
+    /// The same, sending what one says to the other.
+    BareRelay,
+    /// The same, sending as many messages as it is asked for.
+    BareFlood,
+    /// Clients that do nothing. Says what memory one takes.
+    IdleClients,
+    /// Bare tokio-tungstenite clients that do nothing.
+    IdleBareClients,
+    /// A client of a soak, to be killed.
+    SoakClient,
+}
+
+/// A process of the benchmark.
+#[derive(Debug, Args)]
+pub(crate) struct PeerArguments {
+    peer: Peer,
+    url: Option<String>,
+    count: Option<usize>,
+}
+
+pub(crate) fn serve(arguments: &PeerArguments) -> Outcome<()> {
+    let runtime = super::runtime()?;
+    let url = arguments.url.clone().unwrap_or_default();
+    let count = arguments.count.unwrap_or(1);
+    let work = async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        match arguments.peer {
+            Peer::Gateway => gateway().await,
+            Peer::IdleClients => say(&memory::idle_clients(&url, count).await?.to_string()),
+            Peer::IdleBareClients => say(&memory::idle_bare_clients(&url, count).await?.to_string()),
+            Peer::SoakClient => super::soak::victim(&url).await,
+            peer => {
+                say(&format!("ws://{}/", listener.local_addr()?))?;
+                bare::serve(listener, peer).await
+            }
+        }
+    };
+    runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+        // Whoever started this may die without a word.
+        tokio::select! {
+            outcome = work => outcome,
+            () = stdin_closed() => Ok(()),
+        }
+    }))?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn stdin_closed() {
+    let mut stdin = tokio::io::stdin();
+    while matches!(stdin.read(&mut [0; 64]).await, Ok(1..)) {}
+}
+
+pub(crate) fn say(line: &str) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+async fn gateway() -> Outcome<()> {
+    let limits = Limits::default().connections_per_subject(1_000_000).outbound_bytes(1 << 30);
+    let gateway =
+        Gateway::start(GatewayOptions::default().app(AppOptions::new("bench")).limits(limits)).await?;
+    let url = gateway.url_with_token(TokenRequest::new("bench").expires_in(std::time::Duration::from_secs(86_400)))?;
+    say(&format!("{url} {}", gateway.admin_token("bench")?))?;
+    gateway.ended().await;
+    Ok(())
+}
+
+/// A server in a process of its own; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where to connect to.
+    pub(crate) url: String,
+    /// A token for REST calls, of a gateway.
+    pub(crate) admin_token: String,
+}
+
+impl Server {
+    pub(crate) fn start(peer: Peer) -> Outcome<Server> {
+        let (child, line) = spawn(peer, &[])?;
+        let (url, admin_token) = line.split_once(' ').unwrap_or((&line, ""));
+        Ok(Server { child, url: url.to_owned(), admin_token: admin_token.to_owned() })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        address(&self.url)
+    }
+
+    /// A connection after its handshake and welcome, for those who count bytes.
+    pub(crate) async fn raw(&self) -> Outcome<TcpStream> {
+        let tcp = TcpStream::connect(self.address()).await?;
+        tcp.set_nodelay(true)?;
+        let (socket, _) = client_async(&self.url, tcp).await?;
+        let mut socket = socket;
+        bare::welcomed(&mut socket).await?;
+        Ok(socket.into_inner())
+    }
+
+    /// Seconds of CPU time so far.
+    pub(crate) fn cpu(&self) -> Option<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        // Linux counts in hundredths.
+        Some((user + system) / 100.0)
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        memory::of_process(&self.child.id().to_string())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a process, and reads the first line it says.
+pub(crate) fn spawn(peer: Peer, arguments: &[&str]) -> Outcome<(Child, String)> {
+    let name = peer.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("bench-peer")
+        .arg(name)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(out) = child.stdout.take() {
+        BufReader::new(out).read_line(&mut line)?;
+    }
+    if line.is_empty() {
+        let _ = child.kill();
+        return Err(format!("a process of the benchmark ended: {}", child.wait()?).into());
+    }
+    Ok((child, line.trim_end().to_owned()))
+}
+
+pub(crate) fn address(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
