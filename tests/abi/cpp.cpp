@@ -1,0 +1,78 @@
+// The C++ face: what it adds to the C interface, exceptions, ownership, functions and times.
+#include <atomic>
+#include <future>
+#include <iostream>
+
+#include "realtime_pubsub.hpp"
+
+#define CHECK(what)                                                                                                    \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            std::cerr << __FILE__ << ':' << __LINE__ << ": " #what << std::endl;                                       \
+            std::abort();                                                                                              \
+        }                                                                                                              \
+    } while (0)
+
+using namespace std::chrono_literals;
+
+int main() {
+    rps::LocalGateway gateway;
+    {
+        rps::Client alice(gateway.url("alice"));
+        rps::Client bob(rps::UrlProvider([&] { return gateway.url("bob"); }));
+        std::promise<rps::Message> kept;
+        std::atomic<int> calls{0};
+        auto alive = std::make_shared<int>(1);
+        auto id = bob.on("chat.*", [&, alive](const rps::Event& event) {
+            if (calls++ == 0) kept.set_value(event.message().retain());
+            event.message().reply("\"Got it!\"", "fine");
+            throw std::runtime_error("on purpose");
+        });
+        CHECK(alive.use_count() == 2);
+        alice.connect(10s);
+        bob.connect();
+        bob.subscribe_remote_topic("chat");
+        auto wait = alice.publish("chat", "\"Hello\"", {"", "text-message", true, false});
+        wait.wait_for_ack(5s);
+        auto reply = wait.wait_for_reply();
+        CHECK(reply.data() == "\"Got it!\"" && reply.status() == "fine" && reply.id() == wait.id());
+        auto message = kept.get_future().get();
+        CHECK(message.topic() == "chat" && message.message_type() == "text-message" && message.compression());
+        CHECK(message.payload() == "\"Hello\"");
+        CHECK(alice.request("chat", "1", {"", "x"}, 5s).status() == "fine");
+        std::promise<bool> acked;
+        alice.on_ack(alice.send("1"), [&](const std::optional<rps::Error>& error) { acked.set_value(!error); });
+        CHECK(acked.get_future().get());
+        CHECK(bob.off(id) && !bob.off(id) && alive.use_count() == 1);
+        try {
+            alice.wait_for("a.b", 1ms);
+            CHECK(false);
+        } catch (const rps::Error& error) {
+            CHECK(error.number() == RPS_TIMEOUT && std::string(error.name()) == "TIMEOUT");
+        }
+        alice.disconnect(5s);
+        CHECK(alice.state() == RPS_STATE_CLOSED && alice.stats().acks >= 2);
+    }
+    {
+        rps::Client failing(rps::UrlProvider([]() -> std::string { throw std::runtime_error("no token"); }));
+        std::promise<std::string> said;
+        failing.once("error", [&](const rps::Event& event) { said.set_value(std::string(event.text())); });
+        failing.start();
+        CHECK(said.get_future().get().find("no token") != std::string::npos);
+    }
+    {
+        // A client that ends within its own listener.
+        auto client = std::make_unique<rps::Client>(gateway.url("short"));
+        std::promise<void> ended;
+        client->connect();
+        client->on("main.*", [&](const rps::Event&) {
+            client.reset();
+            ended.set_value();
+        });
+        client->publish("main", "1");
+        ended.get_future().get();
+        CHECK(!client);
+    }
+    gateway.stop();
+    std::cout << "cpp: ok" << std::endl;
+}
