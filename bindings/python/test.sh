@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The Python package: built in the dev profile into a virtual environment of its own, then formatting, lints, types,
+# stubs, and the tests, the examples and the guide among them. Ends with `N passed, N failed`.
+#
+# REALTIME_LEAKS=full makes the leak tests long.
+set -uo pipefail
+cd "$(dirname "$0")"
+target=$(cd ../.. && pwd)/target
+venv=$target/python-venv
+
+python=$(command -v python3) || { echo "there is no python3 here"; exit 77; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "python3 is older than 3.10"; exit 77; }
+
+tools=(maturin mypy orjson pytest pytest-asyncio pytest-timeout ruff uvloop)
+stamp=$venv/.tools
+if [ "$(cat "$stamp" 2>/dev/null)" != "${tools[*]}" ]; then
+    { "$python" -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}"; } ||
+        { echo "the tools of the tests can't be installed: ${tools[*]}"; exit 77; }
+    echo "${tools[*]}" > "$stamp"
+fi
+export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
+
+passed=0 failed=0
+check() {
+    local name=$1
+    shift
+    echo "-- $name"
+    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "-- $name FAILED"; fi
+}
+
+if ! maturin develop --quiet --locked --target-dir "$target"; then
+    echo "the extension does not build"
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+check "ruff check" ruff check --quiet .
+# Programs to read: their functions need no docstrings of their own.
+check "ruff check, examples" ruff check --quiet --config pyproject.toml --ignore D103,SIM105 ../../examples/python
+check "ruff format" ruff format --quiet --check --config pyproject.toml . ../../examples/python
+check "mypy --strict" mypy -p realtime_pubsub
+check "stubtest" python -m mypy.stubtest realtime_pubsub --allowlist stubtest-allowlist.txt
+
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+echo "-- pytest"
+pytest --junit-xml="$report" || [ -s "$report" ] || failed=$((failed + 1))
+if [ -s "$report" ]; then
+    read -r tests broken < <(python - "$report" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+
+suite = tree.parse(sys.argv[1]).getroot().find("testsuite")
+broken = int(suite.get("failures")) + int(suite.get("errors"))
+print(int(suite.get("tests")) - broken - int(suite.get("skipped")), broken)
+PYTHON
+    )
+    passed=$((passed + tests)) failed=$((failed + broken))
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,279 @@
+"""Loops, threads, forks, exits: each in a process of its own where it might take the tests with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from realtime_pubsub import LocalGateway, RealtimeClient
+
+
+def python(program, *arguments, env=None, timeout=40):
+    """Runs a program, and gives what it printed. Nothing may go to stderr."""
+    done = subprocess.run(
+        [sys.executable, *arguments, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+EVERYTHING = """
+    import asyncio, sys
+    from realtime_pubsub import LocalGateway, RealtimeClient
+    async def main():
+        with LocalGateway() as gateway:
+            async with RealtimeClient(gateway.url("a")) as client:
+                await client.subscribe_remote_topic("chat")
+                async def answer(message, reply_fn):
+                    await (await reply_fn(message.payload)).wait_for_ack()
+                client.on("chat.*", answer)
+                for n in range(20):
+                    assert (await client.request("chat", n)).data == n
+                async with client.messages("chat.*") as messages:
+                    await client.publish("chat", "x")
+                    assert (await messages.__anext__()).payload == "x"
+                try:
+                    await client.wait_for("x.y", 0.01)
+                except TimeoutError:
+                    pass
+                tasks = [asyncio.create_task(client.wait_for("x.y")) for _ in range(10)]
+                await asyncio.sleep(0)
+                [task.cancel() for task in tasks]
+                await asyncio.wait(tasks)
+"""
+
+
+def test_asyncio_debug_mode_is_silent():
+    python(EVERYTHING + "\n    asyncio.run(main())\n", "-X", "dev", "-W", "error", env={"PYTHONASYNCIODEBUG": "1"})
+
+
+def test_uvloop_works():
+    pytest.importorskip("uvloop")
+    python(EVERYTHING + "\n    import uvloop\n    uvloop.run(main())\n")
+
+
+def test_a_loop_that_watches_no_descriptors_works():
+    program = """
+    class Loop(asyncio.SelectorEventLoop):
+        def add_reader(self, descriptor, *arguments):
+            if threading_only:
+                raise NotImplementedError
+            return super().add_reader(descriptor, *arguments)
+    threading_only = False
+    loop = Loop()
+    threading_only = True
+    loop.run_until_complete(main())
+    loop.close()
+    """
+    python(EVERYTHING + program)
+
+
+def test_several_loops_in_several_threads():
+    outcomes = []
+    with LocalGateway() as gateway:
+
+        def run(number):
+            async def main():
+                async with RealtimeClient(gateway.url(f"user-{number}")) as client:
+                    for _ in range(20):
+                        await (await client.publish("chat", number)).wait_for_ack()
+                outcomes.append(number)
+
+            asyncio.run(main())
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert sorted(outcomes) == [0, 1, 2, 3]
+
+
+def test_a_client_that_was_left_connected_moves_to_the_next_loop():
+    with LocalGateway() as gateway:
+        client = RealtimeClient(gateway.url())
+
+        async def first():
+            await client.connect()
+            await client.publish("chat", 1)
+
+        async def second():
+            await (await client.publish("chat", 2)).wait_for_ack()
+            assert client.stats().sessions == 1
+            await client.disconnect()
+
+        asyncio.run(first())
+        asyncio.run(second())
+
+
+async def test_use_on_another_running_loop_is_refused(realtime_client):
+    async with realtime_client() as client:
+        caught = []
+
+        def other():
+            async def main():
+                with pytest.raises(RuntimeError, match="another event loop"):
+                    await client.flush()
+                caught.append(True)
+
+            asyncio.run(main())
+
+        await asyncio.get_running_loop().run_in_executor(None, other)
+        assert caught
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_gets_a_clear_error_and_can_make_its_own_client():
+    out = python("""
+        import os, sys, gc, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from realtime_pubsub import BlockingClient, ClosedError, LocalGateway
+        gateway = LocalGateway()
+        url = gateway.url()
+        client = BlockingClient(url)
+        client.connect()
+        waiter = client.publish("chat", 1)
+        child = os.fork()
+        if child == 0:
+            for call in (lambda: client.publish("chat", 1), waiter.wait_for_ack, lambda: client.state, gateway.stop):
+                try:
+                    call()
+                except ClosedError as error:
+                    assert "fork" in str(error), error
+                else:
+                    os._exit(3)
+            own = BlockingClient(url)
+            own.connect()
+            own.publish("chat", 1).wait_for_ack()
+            own.disconnect()
+            del client, waiter, own
+            gc.collect()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert status == 0, status
+        client.publish("chat", 1).wait_for_ack()
+        client.disconnect()
+        gateway.stop()
+        print("fine")
+    """)
+    assert out == "fine\n"
+
+
+def test_the_interpreter_exits_with_everything_open():
+    for seed in range(3):
+        python(f"""
+            import threading, time
+            from realtime_pubsub import BlockingClient, LocalGateway
+            gateway = LocalGateway()
+            clients = [BlockingClient(gateway.url(str(n)), ping_after=0.001 * {seed + 1}) for n in range(5)]
+            for client in clients:
+                client.on("chat.*", lambda message: message.reply("x"))
+                client.connect()
+                client.subscribe_remote_topic("chat")
+                threading.Thread(target=client.wait_for, args=("x.y", 60), daemon=True).start()
+                threading.Thread(target=list, args=(client.messages("chat.*"),), daemon=True).start()
+            def publish(client):
+                while True:
+                    client.publish("chat", 1).wait_for_ack()
+            for client in clients:
+                threading.Thread(target=publish, args=(client,), daemon=True).start()
+            clients[0].publish("chat", 1).wait_for_ack()
+        """)
+
+
+def test_the_interpreter_exits_in_the_middle_of_asyncio():
+    python("""
+        import asyncio
+        from realtime_pubsub import LocalGateway, RealtimeClient
+        gateway = LocalGateway()
+        client = RealtimeClient(gateway.url())
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        async def main():
+            await client.connect()
+            await client.subscribe_remote_topic("chat")
+            for n in range(1000):
+                await client.publish("chat", n)
+        loop.run_until_complete(main())
+        loop.close()
+    """)
+
+
+def test_nothing_keeps_the_process_alive():
+    python("""
+        import logging
+        from realtime_pubsub import BlockingClient
+        logging.disable()
+        client = BlockingClient("ws://127.0.0.1:1/apps/x")
+        client.start()
+    """)
+
+
+def test_subinterpreters_are_refused_clearly():
+    interpreters = pytest.importorskip("_xxsubinterpreters")
+    out = python(f"""
+        import {interpreters.__name__} as interpreters
+        import realtime_pubsub
+        id = interpreters.create()
+        interpreters.run_string(id, '''if True:
+            try:
+                import realtime_pubsub
+            except ImportError as error:
+                print(error)
+        ''')
+    """)
+    assert "subinterpreter" in out
+
+
+def test_ctrl_c_ends_a_wait():
+    out = python("""
+        import _thread, threading
+        from realtime_pubsub import BlockingClient, LocalGateway
+        with LocalGateway() as gateway, BlockingClient(gateway.url()) as client:
+            threading.Timer(0.2, _thread.interrupt_main).start()
+            try:
+                client.wait_for("x.y", 30)
+            except KeyboardInterrupt:
+                print("interrupted")
+    """)
+    assert out == "interrupted\n"
+
+
+def test_a_listener_that_is_stuck_does_not_keep_the_interpreter_from_exiting():
+    python("""
+        import threading, time
+        from realtime_pubsub import BlockingClient, LocalGateway
+        gateway = LocalGateway()
+        client = BlockingClient(gateway.url())
+        stuck = threading.Event()
+        def listener(info):
+            stuck.set()
+            time.sleep(1000)
+        client.on("session.started", listener)
+        client.connect()
+        assert stuck.wait(5)
+    """)
+
+
+def test_importing_is_quick():
+    program = """
+        import time
+        started = time.perf_counter()
+        import realtime_pubsub
+        print(time.perf_counter() - started)
+    """
+    took = min(float(python(program)) for _ in range(5))
+    # 60 ms is what is asked of a release build on an idle machine.
+    assert took < 0.25

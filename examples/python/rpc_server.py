@@ -1,0 +1,24 @@
+"""Answers requests until it is interrupted: `python rpc_server.py URL`."""
+
+import asyncio
+import sys
+
+from realtime_pubsub import IncomingMessage, RealtimeClient
+
+
+async def add(message: IncomingMessage) -> float:
+    """What is raised here becomes a reply with status `error`."""
+    return sum(message.payload)
+
+
+async def main(url: str) -> None:
+    async with RealtimeClient(url) as client, await client.serve("math", "add", add):
+        print("Serving", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(sys.argv[1]))
+    except KeyboardInterrupt:
+        pass
