@@ -1,0 +1,57 @@
+// Compares our client (a release build) with the published one and with `ws` by hand. Each measurement is a process of
+// its own on one core, the gateway is a process on the other; rounds are interleaved, medians compared.
+//
+//   node run.mjs [ROUNDS [CASE…]]
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+
+const CASES = ['ack 64', 'ack 1024', 'receive 128 B', 'fire and forget', 'reply 64', 'ack p50']
+const CLIENTS = ['ours', 'published', 'ws by hand']
+const [rounds = '5', ...chosen] = process.argv.slice(2)
+const cases = chosen.length > 0 ? chosen : CASES
+
+/** A Node process on one core. */
+function pinned(core, script, ...args) {
+  return fork(new URL(script, import.meta.url).pathname, args, {
+    execPath: 'taskset',
+    execArgv: ['-c', String(core), process.execPath],
+  })
+}
+
+const gateway = pinned(1, 'gateway.mjs')
+const [{ url }] = await once(gateway, 'message')
+const results = new Map()
+
+for (let round = 0; round < Number(rounds); round += 1) {
+  for (const what of cases) {
+    for (const name of CLIENTS) {
+      const child = pinned(0, 'measure.mjs', name, what, url)
+      const exited = once(child, 'exit')
+      child.on('message', message => {
+        if (message.flood) gateway.send(message)
+        else results.set(`${what}/${name}`, [...(results.get(`${what}/${name}`) ?? []), message.result])
+      })
+      const [code] = await exited
+      if (code !== 0) throw new Error(`${name}, ${what}: exit code ${code}`)
+    }
+  }
+}
+gateway.send({ stop: true })
+
+const median = numbers => numbers.sort((a, b) => a - b)[numbers.length >> 1]
+console.log(
+  'case'.padEnd(18),
+  ...CLIENTS.map(name => name.padStart(12)),
+  'to published'.padStart(14),
+  'to ws'.padStart(8),
+)
+for (const what of cases) {
+  const [own, other, bare] = CLIENTS.map(name => median(results.get(`${what}/${name}`)))
+  const shown = [own, other, bare].map(value => Math.round(value).toLocaleString('en').padStart(12))
+  console.log(
+    what.padEnd(18),
+    ...shown,
+    `${(own / other).toFixed(2)}x`.padStart(14),
+    `${(own / bare).toFixed(2)}x`.padStart(8),
+  )
+}

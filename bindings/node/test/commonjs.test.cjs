@@ -1,0 +1,71 @@
+'use strict'
+// The package as CommonJS programs see it, and what it says when a part is missing.
+const assert = require('node:assert/strict')
+const { execFileSync, spawnSync } = require('node:child_process')
+const { existsSync } = require('node:fs')
+const { join } = require('node:path')
+const { test } = require('node:test')
+
+test('require and import give the same classes', async () => {
+  const required = require('realtime-pubsub')
+  const imported = await import('realtime-pubsub')
+  assert.ok(Object.keys(required).length > 20)
+  for (const name of Object.keys(required)) assert.equal(imported[name], required[name], name)
+})
+
+test('what is private stays private', () => {
+  const { RealtimeClient } = require('realtime-pubsub')
+  assert.throws(() => require('realtime-pubsub/dist/native.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
+  assert.deepEqual(Object.keys(new RealtimeClient({ url: 'ws://127.0.0.1:1/apps/x' })), [])
+})
+
+test('without its native part it names the package that is missing and what to do', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['-e', 'require("realtime-pubsub")'], {
+    cwd: process.env.RPS_BARE,
+    encoding: 'utf8',
+  })
+  assert.notEqual(status, 0)
+  assert.match(stderr, /has no native part for \S+-\S+, Node v\d+/)
+  assert.match(stderr, /the package @realtime-pubsub\/\S+@\d+\.\d+\.\d+ is not installed/)
+  assert.match(stderr, /npm install @realtime-pubsub\//)
+})
+
+test('a native part that can not be loaded is named with the reason', () => {
+  const run = path =>
+    spawnSync(process.execPath, ['-e', 'require("realtime-pubsub")'], {
+      cwd: process.cwd(),
+      encoding: 'utf8',
+      env: { ...process.env, REALTIME_PUBSUB_NATIVE: path },
+    }).stderr
+  assert.match(run(join(__dirname, 'types', 'tsconfig.json')), /native part|version/)
+  assert.match(run('/nowhere/x.node'), /finds no native part at \/nowhere\/x\.node/)
+})
+
+test('the tarball holds what is needed and nothing else', () => {
+  const folder = join(process.cwd(), 'node_modules', 'realtime-pubsub')
+  for (const file of ['dist/index.js', 'dist/esm.mjs', 'dist/index.d.ts', 'dist/esm.d.mts', 'README.md', 'LICENSE']) {
+    assert.ok(existsSync(join(folder, file)), file)
+  }
+  for (const file of ['src', 'ts', 'test', 'Cargo.toml', 'node_modules'])
+    assert.ok(!existsSync(join(folder, file)), file)
+})
+
+test('from require to session.started takes less than 120 ms', () => {
+  const source = `
+    const { LocalGateway } = require('realtime-pubsub')
+    ;(async () => {
+      const gateway = await LocalGateway.start()
+      const { execFileSync, fork } = require('node:child_process')
+      const child = fork('-e', [], { execArgv: ['-e', process.argv[1], gateway.urlWithToken('alice')], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+      child.on('exit', () => gateway.stop())
+    })()`
+  const client = `
+    const from = performance.now()
+    const { RealtimeClient } = require('realtime-pubsub')
+    const client = new RealtimeClient({ url: process.argv[1] })
+    client.connect().then(() => { console.log(performance.now() - from); process.disconnect(); return client.disconnect() })`
+  const times = [1, 2, 3].map(() =>
+    Number(execFileSync(process.execPath, ['-e', source, client], { encoding: 'utf8' })),
+  )
+  assert.ok(Math.min(...times) < 120, `${times} ms`)
+})
