@@ -1,0 +1,29 @@
+# The two that matter: `make demo` and `make test`. `make help` lists all.
+.DEFAULT_GOAL := help
+PREFIX ?= /usr/local
+
+help: ## List the targets
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+demo: ## Two clients talk through a gateway on this machine: publish, ack, reply, wildcards, presence, a lost connection
+	@cargo run --quiet --locked --package realtime-pubsub-examples --bin demo
+
+test: ## Everything: formatting, lints, unit, doc, property and integration tests, all languages, with a summary
+	@scripts/test.sh
+
+test-%: ## One suite: test-rust, test-c, test-python, test-node, test-kotlin, test-swift, test-interop
+	@scripts/test.sh $*
+
+bench: ## The client and the gateway beside bare tokio-tungstenite, in one table
+	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench
+
+fuzz: ## Fuzz the parsers for a short while (needs the nightly toolchain and cargo-fuzz)
+	@scripts/fuzz.sh
+
+bindings: ## Generate the Kotlin and Swift bindings
+	@bindings/uniffi/generate.sh
+
+install: ## Install the C library, its headers, pkg-config file and CMake package below PREFIX
+	@bindings/c/install.sh $(PREFIX)
+
+.PHONY: help demo test bench fuzz bindings install
