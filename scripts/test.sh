@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust c kotlin swift)
+suites=(rust c kotlin swift conformance)
 declare -A script=(
     [rust]=scripts/test-rust.sh
     [c]=bindings/c/test.sh
@@ -13,6 +13,7 @@ declare -A script=(
     [kotlin]=bindings/uniffi/kotlin/test.sh
     [swift]=bindings/uniffi/swift/test.sh
     [interop]=tests/interop/test.sh
+    [conformance]=tests/conformance/test.sh
 )
 [ $# -gt 0 ] && suites=("$@")
 
