@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 static counter calls = COUNTER_INIT, destroyed = COUNTER_INIT;
 static void reset(void) { calls.value = destroyed.value = 0; }
@@ -304,6 +305,7 @@ static void provide(void *user_data, rps_url_request request) {
     rps_str url;
     if (source->mode == 1 && source->asked++ == 0) {
         OK(rps_url_refuse(request, RPS_LIT("not yet"), &E));
+        usleep(20000); /* asked again when this has returned, not before */
         return;
     }
     if (source->mode == 2) {
@@ -319,6 +321,8 @@ static void provide(void *user_data, rps_url_request request) {
 }
 static void on_refused(void *user_data, const rps_event_view *event) {
     (void)user_data;
+    if (event->number != RPS_URL_PROVIDER_FAILED || !contains(event->text, "not yet"))
+        fprintf(stderr, "event %d: %d %.*s\n", (int)event->kind, (int)event->number, (int)event->text.len, event->text.data);
     CHECK(event->kind == RPS_EVENT_ERROR && event->number == RPS_URL_PROVIDER_FAILED && contains(event->text, "not yet"));
     add(&calls, 1);
 }
@@ -352,6 +356,49 @@ static void providers(rps_gateway gateway) {
         OK(rps_client_free(client, &E));
         CHECK(reaches(&destroyed, 2));
     }
+}
+
+/* A provider that hangs is given up, holds one thread however often the client asks, and is asked again at its end. */
+typedef struct hanging {
+    rps_gateway gateway;
+    counter entered, leave, gave_up;
+} hanging;
+static void hang(void *user_data, rps_url_request request) {
+    hanging *source = (hanging *)user_data;
+    rps_text text;
+    rps_str url;
+    add(&source->entered, 1);
+    if (value(&source->entered) == 1) {
+        CHECK(reaches(&source->leave, 1));
+        GIVES(RPS_INVALID_HANDLE, rps_url_answer(request, RPS_LIT("ws://too.late"), &E));
+        return;
+    }
+    OK(rps_gateway_url_with_token(source->gateway, RPS_LIT("hung"), NULL, &text, &E));
+    OK(rps_text_get(text, &url, &E));
+    rps_url_answer(request, url.data, url.len, &E); /* too late again on a machine that is busy */
+    OK(rps_text_free(text, &E));
+}
+static void on_given_up(void *user_data, const rps_event_view *event) {
+    CHECK(event->number == RPS_URL_PROVIDER_FAILED && contains(event->text, "gave no URL within"));
+    add(&((hanging *)user_data)->gave_up, 1);
+}
+static void hanging_provider(rps_gateway gateway) {
+    hanging source = {gateway, COUNTER_INIT, COUNTER_INIT, COUNTER_INIT};
+    rps_url_provider provider = {hang, &source, on_destroy};
+    rps_options options = RPS_OPTIONS_INIT;
+    rps_client client;
+    reset();
+    options.backoff_min_ms = options.backoff_max_ms = 1;
+    options.provider_timeout_ms = 100;
+    OK(rps_client_new_with_provider(provider, &options, &client, &E));
+    OK(rps_on(client, RPS_LIT("error"), listener(on_given_up, &source), NULL, &E));
+    OK(rps_start(client, &E));
+    CHECK(reaches(&source.gave_up, 3) && value(&source.entered) == 1);
+    add(&source.leave, 1);
+    OK(rps_connect(client, -1, &E));
+    CHECK(value(&source.entered) >= 2);
+    OK(rps_client_free(client, &E));
+    CHECK(reaches(&destroyed, 2));
 }
 
 /* ---- what goes wrong */
@@ -494,6 +541,7 @@ int main(void) {
     completions(gateway);
     polling(gateway);
     providers(gateway);
+    hanging_provider(gateway);
     troubles(gateway);
     arguments(gateway);
     OK(rps_gateway_stop(gateway, &E));

@@ -2,7 +2,6 @@
 //! connect, because tokens expire.
 
 use std::ffi::c_char;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use realtime_pubsub_bindings::handles::Named;
@@ -34,26 +33,25 @@ impl Drop for Asked {
 
 pub(crate) struct Provider {
     callback: Callback<rps_url_request>,
-    running: AtomicBool,
+    /// Held while the callback runs: one call at a time, so that one that hangs holds one thread.
+    running: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Provider {
     pub(crate) fn new(callback: Callback<rps_url_request>) -> Arc<Self> {
-        Arc::new(Provider { callback, running: AtomicBool::new(false) })
+        Arc::new(Provider { callback, running: Arc::default() })
     }
 
     pub(crate) async fn ask(self: Arc<Self>) -> Answer {
+        // A call that answered may not have returned yet. The client limits how long this waits.
+        let running = Arc::clone(&self.running).lock_owned().await;
         let (sender, answer) = oneshot::channel();
         let request = UrlRequest(Mutex::new(Some(sender)));
         let handle = HANDLES.insert(request).map_err(|error| error.to_string())?;
         let _asked = Asked(handle);
-        if self.running.swap(true, Ordering::AcqRel) {
-            // Each further call would hold a thread for as long.
-            return Err("its last call has not returned".into());
-        }
         tokio::task::spawn_blocking(move || {
             self.callback.call(handle);
-            self.running.store(false, Ordering::Release);
+            drop(running);
         });
         answer.await.unwrap_or_else(|_| Err("it gave no answer".into()))
     }
