@@ -281,6 +281,16 @@ fn check(options: &GatewayOptions) -> Result<(), GatewayError> {
     if options.insecure && !options.listen.ip().is_loopback() {
         return invalid(format!("an insecure gateway listens on loopback only, not on {}", options.listen.ip()));
     }
+    if let Some(nats) = &options.nats {
+        if !cfg!(feature = "nats") {
+            return invalid("this gateway is built without NATS: the crate's feature nats is off".into());
+        }
+        nats.check().map_err(GatewayError::InvalidOptions)?;
+        // A topic's subject has to fit a line of the NATS protocol, whatever its characters.
+        if options.limits.topic_bytes > 1024 {
+            return invalid("with NATS, the limit topic_bytes must be 1024 at most".into());
+        }
+    }
     for (index, app) in options.apps.iter().enumerate() {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c);
         if app.id.is_empty() || app.id.len() > 128 || !app.id.chars().all(allowed) {

@@ -90,5 +90,5 @@ pub use error::GatewayError;
 pub use fault::{AckFault, ConnectFault, Faults};
 pub use gateway::{ConnectionInfo, Gateway, Target};
 pub use key::KeySet;
-pub use options::{AppOptions, GatewayOptions, Limits, TlsOptions};
+pub use options::{AppOptions, GatewayOptions, Limits, NatsOptions, TlsOptions};
 pub use token::TokenRequest;

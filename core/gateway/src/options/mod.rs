@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::key::KeySet;
 
+mod nats;
+
+pub use nats::NatsOptions;
+
 /// How a gateway is to run. The default is a gateway for tests and development: a free port of 127.0.0.1, one app
 /// named `local`, fresh keys, acks on.
 ///
@@ -32,6 +36,8 @@ pub struct GatewayOptions {
     pub tls: Option<TlsOptions>,
     /// How long [`crate::Gateway::stop`] waits for clients to take what is queued and to close. Default: 5 s.
     pub drain: Duration,
+    /// Be one with other gateways, through NATS. Needs the crate's feature `nats`. Default: alone.
+    pub nats: Option<NatsOptions>,
 }
 
 impl Default for GatewayOptions {
@@ -43,6 +49,7 @@ impl Default for GatewayOptions {
             insecure: false,
             tls: None,
             drain: Duration::from_secs(5),
+            nats: None,
         }
     }
 }
@@ -87,6 +94,13 @@ impl GatewayOptions {
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
+        self
+    }
+
+    /// Is one with other gateways, through NATS.
+    #[must_use]
+    pub fn nats(mut self, nats: NatsOptions) -> Self {
+        self.nats = Some(nats);
         self
     }
 }
