@@ -11,12 +11,12 @@ venv=$target/python-venv
 python=$(command -v python3) || { echo "there is no python3 here"; exit 77; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "python3 is older than 3.10"; exit 77; }
 
-tools=(maturin mypy orjson pytest pytest-asyncio pytest-timeout ruff uvloop)
-stamp=$venv/.tools
-if [ "$(cat "$stamp" 2>/dev/null)" != "${tools[*]}" ]; then
-    { "$python" -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}"; } ||
-        { echo "the tools of the tests can't be installed: ${tools[*]}"; exit 77; }
-    echo "${tools[*]}" > "$stamp"
+tools=tests/requirements.txt
+if ! cmp -s "$tools" "$venv/installed.txt"; then
+    { rm -rf "$venv" && "$python" -m venv "$venv" &&
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools"; } ||
+        { echo "the tools of the tests can't be installed, see bindings/python/$tools"; exit 77; }
+    cp "$tools" "$venv/installed.txt"
 fi
 export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
 

@@ -143,7 +143,7 @@ async def outstanding(call, count, seconds):
 
 
 async def receiving(contender, seconds, clock=time.perf_counter):
-    """Messages a second, the payload read; by `time.process_time` a second of the client's own, its threads included."""
+    """Messages a second, the payload read; with `time.process_time` a second of the processor, all threads together."""
     count = 0
     finished = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -118,6 +118,35 @@ async def test_fault_06_and_34_large_messages_pass_and_larger_ones_are_errors(re
         await client.wait_for("session.started")
 
 
+async def test_fault_07_many_publishers_over_reconnects_use_one_socket_at_a_time(realtime_client, realtime_gateway):
+    """Stale writers would break the frames of the next session: its gateway would close with 1002 or 1007."""
+    codes, reconnected = [], asyncio.Event()
+    async with realtime_client(**QUICK) as client:
+        client.on("close", lambda event: codes.append(event.code))
+        client.on("session.started", lambda info: reconnected.set())
+        stop = False
+
+        async def publish():
+            while not stop:
+                with contextlib.suppress(ConnectionError):
+                    await (await client.publish("chat", "x" * 1000)).wait_for_ack()
+                await asyncio.sleep(0)
+
+        publishers = [asyncio.create_task(publish()) for _ in range(20)]
+        for _ in range(10):
+            reconnected.clear()
+            realtime_gateway.faults.reset()
+            await asyncio.wait_for(reconnected.wait(), 10)
+            assert len(realtime_gateway.connections) == 1
+        stop = True
+        await asyncio.gather(*publishers)
+        await (await client.publish("chat", "in order")).wait_for_ack()
+        assert client.stats().sessions == 11
+    # All were resets, but for the last one.
+    assert set(codes[:10]) == {1006}
+    assert codes[10:] in ([], [1000])
+
+
 async def test_fault_08_publishing_from_a_listener_while_disconnected_says_so(realtime_client, realtime_gateway):
     async with realtime_client(backoff_min=5) as client:
         outcome = asyncio.get_running_loop().create_future()

@@ -222,16 +222,18 @@ def test_nothing_keeps_the_process_alive():
 
 
 def test_subinterpreters_are_refused_clearly():
-    interpreters = pytest.importorskip("_xxsubinterpreters")
+    # The module's name, and how a program is run in one, changed with 3.13.
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    pytest.importorskip(name)
     out = python(f"""
-        import {interpreters.__name__} as interpreters
+        import {name} as interpreters
         import realtime_pubsub
         id = interpreters.create()
         interpreters.run_string(id, '''if True:
             try:
                 import realtime_pubsub
             except ImportError as error:
-                print(error)
+                print(error, flush=True)
         ''')
     """)
     assert "subinterpreter" in out
@@ -268,12 +270,36 @@ def test_a_listener_that_is_stuck_does_not_keep_the_interpreter_from_exiting():
 
 
 def test_importing_is_quick():
+    # Processor time, which other processes' load disturbs little. A release build takes a fifth of this.
     program = """
         import time
-        started = time.perf_counter()
+        started = time.process_time()
         import realtime_pubsub
-        print(time.perf_counter() - started)
+        print(time.process_time() - started)
     """
-    took = min(float(python(program)) for _ in range(5))
-    # 60 ms is what is asked of a release build on an idle machine.
-    assert took < 0.25
+    assert min(float(python(program)) for _ in range(5)) < 0.25
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_a_connected_client_takes_little_memory(realtime_gateway):
+    """At most 12 MiB more than an interpreter that runs an empty event loop, TLS and all."""
+    reading = """
+        import asyncio
+        def resident():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+        async def main():
+            await asyncio.sleep(0)
+            print(resident())
+    """
+    connected = f"""
+        from realtime_pubsub import RealtimeClient
+        async def main():
+            async with RealtimeClient({realtime_gateway.url()!r}) as client:
+                await client.subscribe_remote_topic("chat")
+                await (await client.publish("chat", "x")).wait_for_ack()
+                print(resident())
+    """
+    run = "\n        asyncio.run(main())\n"
+    empty, with_client = float(python(reading + run)), float(python(reading + connected + run))
+    assert with_client - empty < 12, f"{with_client:.1f} MiB, {empty:.1f} MiB without"
