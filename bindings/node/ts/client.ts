@@ -132,13 +132,10 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
    */
   connect(options?: number | WaitOptions): Promise<ConnectionInfo> {
     const timeout = timeoutOf(options)
-    const connecting = this.#waits.wait<ConnectionInfo>(
-      token => {
-        this.#native.connect(token, timeout)
-        this.#starting = true
-      },
-      { signal: signalOf(options), aborted: () => this.state !== 'connected' && this.#stop() },
-    )
+    const connecting = this.#waits.wait<ConnectionInfo>(token => this.#native.connect(token, timeout), {
+      signal: signalOf(options),
+      aborted: () => this.state !== 'connected' && this.#stop(),
+    })
     this.#hold()
     return connecting
   }
@@ -146,7 +143,8 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
   /** Begins to connect, and goes on for as long as it takes; see the `session.started` and `error` events. */
   start(): this {
     guarded(() => this.#native.start())
-    this.#starting = !ACTIVE.has(this.state)
+    // What has not been heard of yet may have happened already.
+    if (!this.#active || !ACTIVE.has(this.state)) this.#starting = true
     this.#hold()
     return this
   }
@@ -467,8 +465,9 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
     const told = name === 'error' ? this.#errorOf(detail as Fault) : detail
     if (name === 'state') {
       const { to } = detail as StateChange
-      this.#active = ACTIVE.has(to)
-      if (this.#active) this.#starting = false
+      if (ACTIVE.has(to)) this.#starting = false
+      // It may have been started again since.
+      this.#active = ACTIVE.has(to) || ACTIVE.has(this.state)
       if (to === 'closed' || to === 'failed') for (const stream of [...this.#streams]) stream.end()
     }
     for (const listener of listeners) this.#call(listener, told)
