@@ -5,6 +5,16 @@ const [, , name, what, url] = process.argv
 const client = await clients[name](url)
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
+/** Starts a clock; what it returns tells so many operations a second, and a second of this process's processor time. */
+function clock() {
+  const from = performance.now()
+  const before = process.cpuUsage()
+  return count => {
+    const { user, system } = process.cpuUsage(before)
+    return { rate: (count / (performance.now() - from)) * 1e3, busy: (count / (user + system)) * 1e6 }
+  }
+}
+
 /** Operations a second, with so many going on at once. */
 async function rate(operation, outstanding, milliseconds) {
   const run = async until => {
@@ -15,9 +25,9 @@ async function rate(operation, outstanding, milliseconds) {
         done += 1
       }
     }
-    const from = performance.now()
+    const rates = clock()
     await Promise.all(Array.from({ length: outstanding }, worker))
-    return (done / (performance.now() - from)) * 1000
+    return rates(done)
   }
   await run(performance.now() + milliseconds / 3)
   return run(performance.now() + milliseconds)
@@ -27,7 +37,7 @@ async function rate(operation, outstanding, milliseconds) {
 async function fire(milliseconds) {
   const run = async until => {
     let done = 0
-    const from = performance.now()
+    const rates = clock()
     while (performance.now() < until) {
       for (let burst = 0; burst < 8; burst += 1) {
         for (let index = 0; index < 64; index += 1) client.fire()
@@ -37,7 +47,7 @@ async function fire(milliseconds) {
       // What waits to be written is bounded.
       await client.written()
     }
-    return (done / (performance.now() - from)) * 1000
+    return rates(done)
   }
   await run(performance.now() + milliseconds / 3)
   return run(performance.now() + milliseconds)
@@ -58,10 +68,10 @@ async function receive(count) {
     const all = new Promise(resolve => {
       done = resolve
     })
-    const from = performance.now()
+    const rates = clock()
     process.send({ flood: messages })
     await all
-    return (messages / (performance.now() - from)) * 1000
+    return rates(messages)
   }
   await run(50_000)
   const received = await run(count)
@@ -78,7 +88,8 @@ async function latency(count) {
     await client.ack()
     times[index] = performance.now() - from
   }
-  return times.sort()[count >> 1] * 1000
+  const median = times.sort()[count >> 1] * 1000
+  return { rate: median, busy: median }
 }
 
 const cases = {

@@ -1,9 +1,18 @@
-// Compares our client (a release build) with the published one and with `ws` by hand. Each measurement is a process of
-// its own on one core, the gateway is a process on the other; rounds are interleaved, medians compared.
+// Compares our client with the published one and with `ws` by hand. Each measurement is a process of its own on one
+// core, the gateway is a process on the other; rounds are interleaved, medians compared. It takes the release build:
 //
+//   cargo build --release -p realtime-pubsub-node && npm ci && npx tsc -p . && cd bench && npm ci
 //   node run.mjs [ROUNDS [CASE…]]
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { copyFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const here = path => fileURLToPath(new URL(path, import.meta.url))
+const target = process.env.CARGO_TARGET_DIR ?? here('../../../target')
+const built = { darwin: 'librealtime_pubsub_node.dylib', win32: 'realtime_pubsub_node.dll' }
+copyFileSync(`${target}/release/${built[process.platform] ?? 'librealtime_pubsub_node.so'}`, here('native.node'))
+process.env.REALTIME_PUBSUB_NATIVE = here('native.node')
 
 const CASES = ['ack 64', 'ack 1024', 'receive 128 B', 'fire and forget', 'reply 64', 'ack p50']
 const CLIENTS = ['ours', 'published', 'ws by hand']
@@ -12,7 +21,7 @@ const cases = chosen.length > 0 ? chosen : CASES
 
 /** A Node process on one core. */
 function pinned(core, script, ...args) {
-  return fork(new URL(script, import.meta.url).pathname, args, {
+  return fork(here(script), args, {
     execPath: 'taskset',
     execArgv: ['-c', String(core), process.execPath],
   })

@@ -1,5 +1,6 @@
 // Programs written for the published client, as its documentation has them: only the import is another.
 import assert from 'node:assert/strict'
+import { on, once } from 'node:events'
 import { test } from 'node:test'
 import { RealtimeClient } from 'realtime-pubsub'
 import { collect, world } from './support.mjs'
@@ -129,6 +130,27 @@ test('listeners are as those of an EventEmitter: once, off, removeListener, list
   alice.on('a.b', first).on('c.d', first).removeAllListeners('a.b')
   assert.deepEqual(alice.eventNames(), ['c.d'])
   assert.deepEqual(alice.removeAllListeners().eventNames(), [])
+})
+
+test('the functions of node:events take a client for an emitter', async t => {
+  const { client } = await world(t)
+  const alice = await client('alice')
+  const heard = once(alice, 'main.x')
+  alice.publish('main', 1, { messageType: 'x' })
+  const [message, reply] = await heard
+  assert.deepEqual([message.payload, typeof reply, alice.listenerCount('main.x')], [1, 'function', 0])
+  const aborting = new AbortController()
+  const all = on(alice, 'main.y', { signal: aborting.signal })
+  for (let n = 0; n < 3; n += 1) alice.publish('main', n, { messageType: 'y' })
+  const got = []
+  for await (const [message] of all) {
+    got.push(message.payload)
+    if (got.length === 3) break
+  }
+  assert.deepEqual([got, alice.listenerCount('main.y')], [[0, 1, 2], 0])
+  const closed = once(alice, 'close')
+  alice.disconnect()
+  assert.equal((await closed)[0].code, 1000)
 })
 
 test('wait(ms) resolves later, and can be aborted', async t => {

@@ -2,10 +2,11 @@
 // goes by.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { RealtimeClient } from 'realtime-pubsub'
-import { collect, QUICK, rest, world } from './support.mjs'
+import { collect, program, QUICK, rest, world } from './support.mjs'
 
 test('fault 01: answers that come before the wait are kept', async t => {
   const { client } = await world(t)
@@ -89,7 +90,7 @@ test('fault 05: accept-then-close backs off', async t => {
   assert.ok(closes.every(code => code === 1008))
 })
 
-test('fault 06: messages up to 1 MiB; larger ones are one error, in both directions', async t => {
+test('faults 06 and 34: messages up to 1 MiB; larger ones are one error, in both directions', async t => {
   const { gateway, client } = await world(t, { messageBytes: 8 << 20 })
   const alice = await client('alice')
   const bob = await client('bob', { maxMessageSize: 8 << 20 })
@@ -107,6 +108,40 @@ test('fault 06: messages up to 1 MiB; larger ones are one error, in both directi
   assert.equal(gateway.connections().length, 2)
 })
 
+test('fault 07: publishers and subscribers go on over many reconnects, on one connection at a time', async t => {
+  const { gateway, client } = await world(t)
+  const alice = await client('alice')
+  const unexpected = []
+  let settled = 0
+  let going = true
+  const publishers = Array.from({ length: 10 }, async (_, n) => {
+    while (going) {
+      try {
+        alice.subscribeRemoteTopic(`topic ${n}`).catch(() => {})
+        await alice.publish('a', n).waitForAck()
+      } catch (error) {
+        if (!['NOT_CONNECTED', 'CONNECTION_LOST'].includes(error.code)) unexpected.push(error)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      settled += 1
+    }
+  })
+  for (let round = 0; round < 20; round += 1) {
+    await alice.connect()
+    const before = settled
+    while (settled < before + 20) await new Promise(resolve => setImmediate(resolve))
+    assert.equal(gateway.connections().length, 1)
+    const lost = alice.waitFor('close')
+    if (round % 2 === 0) gateway.faults.reset()
+    else gateway.faults.close('all', 1012, 'restart')
+    await lost
+  }
+  going = false
+  await Promise.all(publishers)
+  assert.deepEqual(unexpected, [])
+  assert.equal(alice.stats().waits, 0)
+})
+
 test('fault 08: publishing from a listener while the connection drops is an error, not a crash', async t => {
   const { gateway, client } = await world(t)
   const alice = await client('alice')
@@ -119,6 +154,8 @@ test('fault 08: publishing from a listener while the connection drops is an erro
       }
     })
   })
+  // However late the listener is called, there is no other session.
+  gateway.faults.onConnect('half-open')
   gateway.faults.reset()
   assert.equal(await outcome, 'NOT_CONNECTED')
 })
@@ -377,6 +414,19 @@ test('fault 24: a dead port fails the connect with the cause; then publishes fai
   await assert.rejects(client.connect(), { code: 'HANDSHAKE_FAILED', message: /refused/ })
   assert.equal(client.state, 'failed')
   assert.throws(() => client.publish('a', 1), { code: 'NOT_CONNECTED' })
+  // What was queued is told too, when the last attempt has failed.
+  const queueing = new RealtimeClient({
+    url: `ws://127.0.0.1:${port}/apps/x`,
+    ...QUICK,
+    maxRetries: 2,
+    offline: 'queue',
+  })
+  const connecting = assert.rejects(queueing.connect(), { code: 'HANDSHAKE_FAILED' })
+  await queueing.waitFor('error')
+  const queued = queueing.publish('a', 1).waitForAck(60_000)
+  await assert.rejects(queued, { code: 'CONNECTION_LOST', message: /given up.*refused/ })
+  await connecting
+  assert.throws(() => queueing.publish('a', 1), { code: 'NOT_CONNECTED' })
 })
 
 test('fault 25: what was queued leaves after the topics are subscribed', async t => {
@@ -463,6 +513,32 @@ test('fault 30: session.started is there however late it is waited for', async t
   assert.deepEqual(await alice.waitFor('session.started', 1), [alice.connection])
 })
 
+test('fault 31: a client made before there is anything to run it works in whatever uses it', async t => {
+  const { gateway } = await world(t)
+  const source = `
+    const { RealtimeClient } = require('realtime-pubsub')
+    const client = new RealtimeClient({ url: process.argv[2] })
+    client.on('main.x', (message, reply) => reply(message.payload))
+    process.once('message', async () => {
+      await client.connect()
+      process.send((await client.request('main', 'hi', { messageType: 'x' })).data)
+      await client.disconnect()
+      process.disconnect()
+    })
+    process.send('ready')`
+  const { code, messages } = await program(t, source, {
+    args: [gateway.urlWithToken('alice')],
+    name: 'program.cjs',
+    onMessage: (message, child) => message === 'ready' && child.send('go'),
+  })
+  assert.deepEqual([code, messages], [0, ['ready', 'hi']])
+})
+
+test('fault 32: nothing that it depends on can break it: it depends on nothing', () => {
+  const { dependencies = {}, peerDependencies = {} } = createRequire(import.meta.url)('realtime-pubsub/package.json')
+  assert.deepEqual([dependencies, peerDependencies], [{}, {}])
+})
+
 test('fault 33: permissions are told, and presence of odd shape is tolerated', async t => {
   const { gateway, client } = await world(t)
   const alice = await client('alice')
@@ -499,6 +575,34 @@ test('fault 35: a peer that is dead is found, one that is slow to pong is not', 
   gateway.faults.stall()
   assert.equal((await closes.until(1)).length, 1)
   gateway.faults.clear()
+})
+
+test('fault 36: waits that timed out leave no timer, no listener, no slot', async t => {
+  const { gateway, client } = await world(t)
+  gateway.faults.acks('drop')
+  const alice = await client('alice')
+  const { signal } = new AbortController()
+  let listening = 0
+  const { addEventListener, removeEventListener } = signal
+  signal.addEventListener = (...args) => {
+    listening += 1
+    return addEventListener.apply(signal, args)
+  }
+  signal.removeEventListener = (...args) => {
+    listening -= 1
+    return removeEventListener.apply(signal, args)
+  }
+  const before = process.getActiveResourcesInfo().length
+  const waits = Array.from({ length: 100 }, (_, n) => [
+    alice.publish('a', n).waitForAck({ timeout: 500, signal }),
+    alice.publish('a', n).waitForReply({ timeout: 500, signal }),
+    alice.waitFor('no.thing', { timeout: 500, signal }),
+  ]).flat()
+  assert.deepEqual([alice.stats().waits, listening], [300, 300])
+  const outcomes = await Promise.allSettled(waits)
+  assert.ok(outcomes.every(({ reason }) => reason?.code === 'TIMEOUT'))
+  assert.deepEqual([alice.stats().waits, listening], [0, 0])
+  assert.ok(process.getActiveResourcesInfo().length <= before)
 })
 
 test('a forbidden topic is reported by name, and the others live on', async t => {

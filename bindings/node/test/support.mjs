@@ -53,7 +53,11 @@ export function collect(client, event, pick = value => value) {
 const here = dirname(fileURLToPath(import.meta.url))
 
 /** Runs a program in a process of its own; it sees the package as the suites do. */
-export async function program(t, source, { args = [], name = 'program.mjs', execArgv = [], timeout = 20_000 } = {}) {
+export async function program(
+  t,
+  source,
+  { args = [], name = 'program.mjs', execArgv = [], timeout = 60_000, onMessage } = {},
+) {
   const folder = mkdtempSync(join(here, 'program-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, name)
@@ -65,7 +69,10 @@ export async function program(t, source, { args = [], name = 'program.mjs', exec
   child.stderr.on('data', data => (errors += data))
   const timer = setTimeout(() => child.kill('SIGKILL'), timeout)
   const messages = []
-  child.on('message', message => messages.push(message))
+  child.on('message', message => {
+    messages.push(message)
+    onMessage?.(message, child)
+  })
   const [code, signal] = await once(child, 'close')
   clearTimeout(timer)
   return { code, signal, output, errors, messages }

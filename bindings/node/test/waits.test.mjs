@@ -1,7 +1,7 @@
 // Acks, replies, requests: what they wait for and what ends them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CancelledError, RealtimeError, TimeoutError } from 'realtime-pubsub'
+import { CancelledError, LocalGateway, RealtimeClient, RealtimeError, TimeoutError } from 'realtime-pubsub'
 import { collect, world } from './support.mjs'
 
 test('a timed-out ack is a TimeoutError with code and number that says what may be wrong', async t => {
@@ -21,7 +21,7 @@ test('a timed-out ack is a TimeoutError with code and number that says what may 
 })
 
 test('AbortSignal ends every wait with a CancelledError whose cause is the reason', async t => {
-  const { gateway, client, idle } = await world(t)
+  const { gateway, client } = await world(t)
   gateway.faults.acks('drop')
   const alice = await client('alice')
   gateway.faults.swallowPings(true)
@@ -59,29 +59,68 @@ test('AbortSignal ends every wait with a CancelledError whose cause is the reaso
   }
   assert.equal(alice.stats().waits, 0)
 
-  gateway.faults.onConnect('half-open')
-  const other = idle('bob')
-  await assert.rejects(other.connect({ signal: AbortSignal.timeout(50) }), { code: 'CANCELLED' })
-  if (other.state !== 'closed') await other.waitFor('state', { timeout: 2000 })
-  assert.equal(other.state, 'closed', 'an aborted connect goes on no longer')
+  const stuck = new AbortController()
+  await assert.rejects(alice.disconnect({ signal: AbortSignal.abort(reason) }), { code: 'CANCELLED', cause: reason })
+  assert.equal(alice.state, 'connected', 'what was aborted before is not begun')
+  gateway.faults.stall({ subject: 'alice' })
+  setTimeout(() => stuck.abort(reason), 50)
+  await assert.rejects(alice.disconnect({ timeout: 60_000, signal: stuck.signal }), {
+    code: 'CANCELLED',
+    cause: reason,
+  })
+  gateway.faults.clear()
 })
 
-test('a settled wait leaves no listener on its signal', async t => {
+test('an aborted connect goes on no longer, unless others want it too', async t => {
+  const { gateway, idle } = await world(t)
+  gateway.faults.onConnect('half-open')
+  const alice = idle('alice', { handshakeTimeout: 300 })
+  const states = collect(alice, 'state', change => change.to)
+  const aborting = new AbortController()
+  const connecting = assert.rejects(alice.connect({ signal: aborting.signal }), { code: 'CANCELLED' })
+  await states.until(1)
+  aborting.abort()
+  await connecting
+  assert.deepEqual(await states.until(2), ['connecting', 'closed'])
+
+  const again = new AbortController()
+  const [one, other] = [alice.connect({ signal: again.signal }), alice.connect()]
+  await states.until(3)
+  again.abort()
+  await assert.rejects(one, { code: 'CANCELLED' })
+  gateway.faults.clear()
+  assert.deepEqual(await other, alice.connection)
+})
+
+test('close and stop wait no longer than their AbortSignal lets them', async t => {
   const { client } = await world(t)
-  const alice = await client('alice')
-  const { signal } = new AbortController()
-  let listeners = 0
-  const { addEventListener, removeEventListener } = signal
-  signal.addEventListener = (...args) => {
-    listeners += 1
-    return addEventListener.apply(signal, args)
-  }
-  signal.removeEventListener = (...args) => {
-    listeners -= 1
-    return removeEventListener.apply(signal, args)
-  }
-  for (let index = 0; index < 100; index += 1) await alice.publish('a', index).waitForAck({ signal })
-  assert.equal(listeners, 0)
+  const [alice, bob] = [await client('alice'), await client('bob')]
+  let answer
+  const asked = new Promise(resolve => {
+    answer = resolve
+  })
+  let finish
+  const serving = await bob.serve('main', 'slow', () => {
+    answer()
+    return new Promise(resolve => {
+      finish = resolve
+    })
+  })
+  const request = alice.request('main', 1, { messageType: 'slow' })
+  await asked
+  const aborting = new AbortController()
+  const closing = assert.rejects(serving.close({ signal: aborting.signal }), { code: 'CANCELLED' })
+  aborting.abort()
+  await closing
+  finish('late')
+  assert.equal((await request).data, 'late', 'the answer is worked on all the same')
+  await serving.close()
+
+  const gateway = await LocalGateway.start()
+  await assert.rejects(gateway.stop({ signal: AbortSignal.abort() }), { code: 'CANCELLED' })
+  const still = new RealtimeClient({ url: gateway.urlWithToken('alice') })
+  await still.connect()
+  await Promise.all([still.disconnect(), gateway.stop({ signal: new AbortController().signal })])
 })
 
 test('request and serve: answers with status ok, errors with status error', async t => {

@@ -128,13 +128,12 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
   /**
    * Connects, and resolves once the session has started: the welcome came, and the topics are subscribed. Keeps the
    * client connected from then on. In a running session it resolves at once. After `timeout` (30 s) it fails with the
-   * last cause; an aborted signal ends the attempt.
+   * last cause. An aborted signal ends the attempt, unless another `connect` or a `start` wants it too.
    */
   connect(options?: number | WaitOptions): Promise<ConnectionInfo> {
     const timeout = timeoutOf(options)
     const connecting = this.#waits.wait<ConnectionInfo>(token => this.#native.connect(token, timeout), {
       signal: signalOf(options),
-      aborted: () => this.state !== 'connected' && this.#stop(),
     })
     this.#hold()
     return connecting
@@ -151,15 +150,19 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
 
   /**
    * Writes what is queued, closes the connection, and ends all waits with `CLOSED`. The client can connect again. Safe
-   * at any time, also from a listener.
+   * at any time, also from a listener. It takes `timeout` at most; an aborted signal ends the waiting, not the closing.
    */
-  disconnect(options?: { timeout?: number }): Operation<Events> {
-    return this.#operation(this.#stop(timeoutOf(options)))
+  disconnect(options?: WaitOptions): Operation<Events> {
+    return this.#operation(this.#stop(options))
   }
 
-  async #stop(timeout = timeoutOf(undefined)): Promise<void> {
-    this.#starting = false
-    await this.#waits.wait(token => this.#native.disconnect(token, timeout))
+  #stop(options?: WaitOptions): Promise<void> {
+    const timeout = timeoutOf(options)
+    const start = (token: number): void => {
+      this.#starting = false
+      this.#native.disconnect(token, timeout)
+    }
+    return this.#waits.wait(start, { signal: options?.signal })
   }
 
   /** Like `disconnect`, for `await using`. */

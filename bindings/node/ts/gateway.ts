@@ -2,7 +2,7 @@ import { Reader, type Visitor } from './batch.js'
 import { guarded, InvalidArgumentError } from './errors.js'
 import { hub, type Source } from './hub.js'
 import { addon, type NativeFaults, type NativeGateway, type NativeTokenRequest } from './native.js'
-import { Waits } from './waits.js'
+import { abortable, cancelled, Waits } from './waits.js'
 
 /** One app of a gateway: a namespace of topics and connections with keys of its own. */
 export interface GatewayApp {
@@ -251,8 +251,17 @@ export class LocalGateway {
     return this.#native.kick(...aim(target), code, reason)
   }
 
-  /** Stops: closes all connections with 1001, and resolves when they are gone. */
-  async stop(): Promise<void> {
+  /**
+   * Stops: closes all connections with 1001, and resolves when they are gone. An aborted signal ends the waiting, not
+   * the stopping.
+   */
+  async stop(options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = options?.signal
+    if (signal?.aborted) throw cancelled(signal)
+    await abortable(this.#stop(), signal)
+  }
+
+  async #stop(): Promise<void> {
     await this.#waits.wait(token => guarded(() => this.#native.stop(token)))
     this.#running = false
     this.#hold()

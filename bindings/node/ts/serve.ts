@@ -1,6 +1,6 @@
 import type { IncomingMessage } from './message.js'
 import type { MessageStream } from './stream.js'
-import type { WaitFor } from './waits.js'
+import { abortable, type WaitFor } from './waits.js'
 
 /** How messages are to be answered. */
 export interface AnswerOptions {
@@ -14,8 +14,11 @@ export interface AnswerOptions {
 
 /** A function that answers, see `serve`. */
 export interface Serving extends AsyncDisposable {
-  /** Ends it, and resolves when the answers that are being worked on are sent. */
-  close(): Promise<void>
+  /**
+   * Ends it, and resolves when the answers that are being worked on are sent. An aborted signal ends the waiting for
+   * them.
+   */
+  close(options?: { signal?: AbortSignal }): Promise<void>
 }
 
 type Answer<T> = (message: IncomingMessage<T>) => unknown
@@ -37,9 +40,9 @@ export class Server<T> implements Serving {
     this.#ended = this.#run()
   }
 
-  async close(): Promise<void> {
+  async close(options?: { signal?: AbortSignal }): Promise<void> {
     await this.#messages.return()
-    await this.#ended
+    await abortable(this.#ended, options?.signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -41,6 +41,17 @@ export function cancelled(signal: AbortSignal): CancelledError {
   return new CancelledError('the wait was cancelled by its AbortSignal', { cause: signal.reason })
 }
 
+/** What the promise brings, unless the signal aborts before. What it is about goes on. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(cancelled(signal))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
 /** The promises that the native part settles, by token. */
 export class Waits {
   readonly #native: Pick<NativeClient, 'cancel'>

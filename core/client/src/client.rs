@@ -203,6 +203,14 @@ impl ClientBuilder {
     }
 }
 
+struct KickOnDrop<'a>(&'a Kicker);
+
+impl Drop for KickOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.kick();
+    }
+}
+
 impl Client {
     /// Begins a client.
     pub fn builder() -> ClientBuilder {
@@ -224,7 +232,8 @@ impl Client {
     // ---- connecting
 
     /// Connects, and returns once the session has started: the welcome came, and the topics are subscribed. Keeps the
-    /// client connected from then on. In a running session it returns at once.
+    /// client connected from then on. In a running session it returns at once. Dropping the future ends the attempt,
+    /// unless another `connect` or a [`start`](Self::start) wants it too.
     ///
     /// # Errors
     /// After `connect_timeout` (30 s) the last cause: [`ErrorKind::HandshakeFailed`],
@@ -243,6 +252,8 @@ impl Client {
         }
         let (done, outcome) = oneshot::channel();
         self.command(Command::Connect { timeout, done })?;
+        // Dropped after `outcome`: where nobody waits for that any more, the task looks.
+        let _kick = KickOnDrop(&self.shared.kicker);
         outcome.await.unwrap_or_else(|_| Err(runtime_gone()))
     }
 

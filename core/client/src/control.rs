@@ -153,13 +153,17 @@ impl Control {
         }
     }
 
-    /// Ends the waits whose time is up, with the last cause. When that leaves nobody who wants a connection: stop.
+    /// Ends the waits whose time is up, with the last cause, and forgets those that were given up. When that leaves
+    /// nobody who wants a connection: stop.
     pub(crate) fn expire_waiters(&mut self, next: &mut Option<Instant>) -> Poll<Stop> {
         let now = Instant::now();
         let mut index = 0;
         let mut gave_up = None;
         while index < self.waiters.len() {
-            if self.waiters[index].deadline <= now {
+            if self.waiters[index].done.is_closed() {
+                self.waiters.swap_remove(index);
+                gave_up = Some(Error::new(ErrorKind::Cancelled, "nobody waits for the connection any more"));
+            } else if self.waiters[index].deadline <= now {
                 let waiter = self.waiters.swap_remove(index);
                 let error = self.timed_out(waiter.timeout);
                 let _ = waiter.done.send(Err(error.clone()));

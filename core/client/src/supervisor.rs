@@ -197,6 +197,9 @@ impl Supervisor {
     fn stop(&mut self, stop: Stop, ended: Option<(u16, String)>) -> bool {
         match &stop {
             Stop::Disconnect { .. } => self.stopped(State::Closed, &closed_by_user(), "disconnected"),
+            Stop::GaveUp(error) if error.kind() == ErrorKind::Cancelled => {
+                self.stopped(State::Closed, error, error.message());
+            }
             Stop::GaveUp(error) => self.stopped(State::Failed, error, error.message()),
             // All ends with this task.
             Stop::Shutdown => {}

@@ -6,6 +6,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use realtime_pubsub::{Client, ControlEvent, ErrorKind, Event, Offline, State};
@@ -385,6 +386,45 @@ async fn fault_29_disconnect_stops_a_retrying_connect_at_once() {
     client.disconnect().await;
     assert_eq!(connecting.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(client.state(), State::Closed);
+}
+
+#[tokio::test]
+async fn a_connect_that_is_dropped_ends_the_attempt_unless_others_want_it() {
+    let world = World::new().await;
+    world.gateway.faults().on_connect(ConnectFault::HalfOpen);
+    let client = world.client_without_session("alice");
+    let mut states = events(&client, ControlEvent::State);
+    let mut next = async || match states.recv().await {
+        Some(Event::State(change)) => (change.to, change.reason.clone()),
+        other => panic!("{other:?}"),
+    };
+    let connecting = || {
+        let client = client.clone();
+        tokio::spawn(async move { client.connect_within(Duration::MAX).await })
+    };
+    let (first, second) = (connecting(), connecting());
+    assert_eq!(next().await.0, State::Connecting);
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    second.abort();
+    assert!(second.await.unwrap_err().is_cancelled());
+    assert_eq!(next().await, (State::Closed, "nobody waits for the connection any more".to_owned()));
+
+    client.start().unwrap();
+    assert_eq!(next().await.0, State::Connecting);
+    let third = connecting();
+    third.abort();
+    assert!(third.await.unwrap_err().is_cancelled());
+    world.gateway.faults().clear();
+    // The attempt that was going on never ends by itself.
+    client.disconnect().await;
+    assert_eq!(next().await, (State::Closed, "disconnected".to_owned()));
+    let (mut fourth, mut fifth) = (Box::pin(client.connect()), Box::pin(client.connect()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(fourth.as_mut().poll(&mut context).is_pending() && fifth.as_mut().poll(&mut context).is_pending());
+    drop(fourth);
+    fifth.await.unwrap();
+    assert_eq!((next().await.0, next().await.0), (State::Connecting, State::Connected));
 }
 
 #[tokio::test]
