@@ -17,6 +17,9 @@ test-%: ## One suite: test-rust, test-c, test-python, test-node, test-kotlin, te
 bench: ## The client and the gateway beside bare tokio-tungstenite, in one table
 	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench
 
+soak: ## Ten minutes of mixed load with reconnects and killed clients; fails if memory grows or anything is left behind
+	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --soak 10m
+
 fuzz: ## Fuzz the parsers for a short while (needs the nightly toolchain and cargo-fuzz)
 	@scripts/fuzz.sh
 
@@ -26,4 +29,4 @@ bindings: ## Generate the Kotlin and Swift bindings
 install: ## Install the C library, its headers, pkg-config file and CMake package below PREFIX
 	@bindings/c/install.sh $(PREFIX)
 
-.PHONY: help demo test bench fuzz bindings install
+.PHONY: help demo test bench soak fuzz bindings install

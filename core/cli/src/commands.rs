@@ -1,5 +1,6 @@
 //! The subcommands, each with its arguments, its help and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod gateway;
 pub(crate) mod publish;

@@ -1,7 +1,9 @@
 //! The command line of Realtime Pub/Sub: `realtime-pubsub help` says what it can do.
 
+mod bench;
 mod commands;
 mod connection;
+mod descriptors;
 mod failure;
 mod payload;
 mod quantity;
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{completions, gateway, publish, request, serve, subscribe, token};
+use crate::commands::{bench as benchmark, completions, gateway, publish, request, serve, subscribe, token};
 use crate::failure::{Failure, redact};
 use crate::signals::Stop;
 
@@ -53,7 +55,10 @@ enum Command {
     Request(request::Arguments),
     Serve(serve::Arguments),
     Token(token::Arguments),
+    Bench(benchmark::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    BenchPeer(bench::PeerArguments),
 }
 
 fn main() -> ExitCode {
@@ -95,10 +100,12 @@ fn log(verbose: u8) {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    // What needs no runtime.
+    // What needs no runtime, or one of its own.
     let command = match command {
         Command::Token(arguments) => return token::run(&arguments),
         Command::Completions(arguments) => return completions::run(&arguments),
+        Command::Bench(arguments) => return benchmark::run(&arguments),
+        Command::BenchPeer(arguments) => return benchmark::run_peer(&arguments),
         command => command,
     };
     // More than one thread, so that a full pipe at stdout stops the printing and not the connection.
@@ -116,7 +123,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Send(arguments) => publish::run_send(&arguments, stop).await,
             Command::Request(arguments) => request::run(&arguments, stop).await,
             Command::Serve(arguments) => serve::run(&arguments, stop).await,
-            Command::Token(_) | Command::Completions(_) => Ok(()),
+            Command::Token(_) | Command::Completions(_) | Command::Bench(_) | Command::BenchPeer(_) => Ok(()),
         }
     });
     // A read of stdin that nobody waits for any more must not keep the process.

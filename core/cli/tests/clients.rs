@@ -228,7 +228,7 @@ fn wrong_usage_is_told_without_secrets() {
 fn help_has_examples_and_the_exit_codes() {
     let help = run(&["--help"], None).with_code(0).out;
     assert!(help.contains("Exit codes:") && help.contains("143"), "{help}");
-    for command in ["gateway", "pub", "sub", "send", "request", "serve", "token", "completions"] {
+    for command in ["gateway", "pub", "sub", "send", "request", "serve", "token", "bench", "completions"] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
         let help = run(&[command, "--help"], None).with_code(0).out;
         assert!(help.contains("Examples:\n  "), "{help}");

@@ -1,7 +1,6 @@
 //! What one would write by hand over tokio-tungstenite: the same frames, and nothing besides.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,14 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 use super::server::{Peer, address};
-use super::{Latency, Outcome};
+use super::{Latency, Outcome, fanout};
 
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 type Sinks = Rc<RefCell<Vec<SplitSink<Socket, Message>>>>;
 type Talkers = Rc<RefCell<Vec<mpsc::UnboundedSender<Message>>>>;
 
-const WELCOME: &str = r#"{"topic":"main","messageType":"welcome","data":{"connection":{"id":"c1","appId":"bench","remoteAddress":"x"}}}"#;
+const WELCOME: &str =
+    r#"{"topic":"main","messageType":"welcome","data":{"connection":{"id":"c1","appId":"bench","remoteAddress":"x"}}}"#;
 
 // ---- the server
 
@@ -68,32 +68,42 @@ async fn broadcast(socket: Socket, sinks: &Sinks) -> Outcome<()> {
     let mut sink = Some(sink);
     while let Some(message) = stream.next().await {
         match message? {
-            Message::Text(text) if text.contains("subscribe") => sinks.borrow_mut().extend(sink.take()),
-            Message::Text(text) => deliver(text, &mut stream, sinks).await?,
+            Message::Text(text) if text.starts_with(fanout::SUBSCRIBE) => sinks.borrow_mut().extend(sink.take()),
+            Message::Text(text) => deliver(text, &mut stream, sinks).await,
             _ => {}
         }
     }
     Ok(())
 }
 
-async fn deliver(text: Utf8Bytes, stream: &mut SplitStream<Socket>, all: &Sinks) -> Outcome<()> {
+async fn deliver(text: Utf8Bytes, stream: &mut SplitStream<Socket>, all: &Sinks) {
     // One publisher: nobody else borrows them meanwhile.
     let mut sinks = std::mem::take(&mut *all.borrow_mut());
+    let mut gone = Vec::new();
     let mut text = Some(text);
     while let Some(next) = text {
-        for sink in &mut sinks {
-            sink.feed(Message::Text(next.clone())).await?;
+        for (index, sink) in sinks.iter_mut().enumerate() {
+            if sink.feed(Message::Text(next.clone())).await.is_err() {
+                gone.push(index);
+            }
         }
         text = match stream.next().now_or_never() {
             Some(Some(Ok(Message::Text(text)))) => Some(text),
             _ => None,
         };
     }
-    for sink in &mut sinks {
-        sink.flush().await?;
+    for (index, sink) in sinks.iter_mut().enumerate() {
+        if sink.flush().await.is_err() {
+            gone.push(index);
+        }
+    }
+    // Those of an earlier round.
+    gone.sort_unstable();
+    gone.dedup();
+    for index in gone.into_iter().rev() {
+        drop(sinks.swap_remove(index));
     }
     *all.borrow_mut() = sinks;
-    Ok(())
 }
 
 async fn relay(mut socket: Socket, talkers: &Talkers) -> Outcome<()> {
@@ -269,12 +279,4 @@ pub(crate) async fn receive(url: &str, messages: usize, size: usize) -> Outcome<
     let took = start.elapsed();
     socket.close(None).await?;
     Ok(took)
-}
-
-/// Connections that are only held.
-pub(crate) async fn hold(url: &str, count: usize, held: &mut VecDeque<Socket>) -> Outcome<()> {
-    for _ in 0..count {
-        held.push_back(connect(url).await?);
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use realtime_pubsub_gateway::{AppOptions, Gateway, GatewayOptions, Limits, TokenRequest};
@@ -13,9 +14,9 @@ use tokio_tungstenite::client_async;
 use super::{Outcome, bare, memory};
 
 /// What a process started for the benchmark does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Peer {
-    /// The gateway, with limits that do not matter.
+    /// The gateway, with its default limits but for connections.
     Gateway,
     /// Bare tokio-tungstenite that acknowledges what comes.
     BareAcks,
@@ -37,21 +38,24 @@ pub(crate) enum Peer {
 #[derive(Debug, Args)]
 pub(crate) struct PeerArguments {
     peer: Peer,
-    url: Option<String>,
-    count: Option<usize>,
+    /// What a client connects to
+    #[arg(long, env = "REALTIME_URL", hide_env_values = true, default_value = "")]
+    url: String,
+    /// How many clients
+    #[arg(long, default_value_t = 1)]
+    count: usize,
 }
 
 pub(crate) fn serve(arguments: &PeerArguments) -> Outcome<()> {
     let runtime = super::runtime()?;
-    let url = arguments.url.clone().unwrap_or_default();
-    let count = arguments.count.unwrap_or(1);
+    let PeerArguments { url, count, .. } = arguments;
     let work = async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         match arguments.peer {
             Peer::Gateway => gateway().await,
-            Peer::IdleClients => say(&memory::idle_clients(&url, count).await?.to_string()),
-            Peer::IdleBareClients => say(&memory::idle_bare_clients(&url, count).await?.to_string()),
-            Peer::SoakClient => super::soak::victim(&url).await,
+            Peer::IdleClients => say(&memory::idle_clients(url, *count).await?.to_string()),
+            Peer::IdleBareClients => say(&memory::idle_bare_clients(url, *count).await?.to_string()),
+            Peer::SoakClient => super::soak::victim(url).await,
             peer => {
                 say(&format!("ws://{}/", listener.local_addr()?))?;
                 bare::serve(listener, peer).await
@@ -81,11 +85,10 @@ pub(crate) fn say(line: &str) -> Outcome<()> {
 }
 
 async fn gateway() -> Outcome<()> {
-    let limits = Limits::default().connections_per_subject(1_000_000).outbound_bytes(1 << 30);
-    let gateway =
-        Gateway::start(GatewayOptions::default().app(AppOptions::new("bench")).limits(limits)).await?;
-    let url = gateway.url_with_token(TokenRequest::new("bench").expires_in(std::time::Duration::from_secs(86_400)))?;
-    say(&format!("{url} {}", gateway.admin_token("bench")?))?;
+    let limits = Limits::default().connections_per_subject(1_000_000);
+    let gateway = Gateway::start(GatewayOptions::default().app(AppOptions::new("bench")).limits(limits)).await?;
+    let request = || TokenRequest::new("bench").expires_in(Duration::from_secs(30 * 86_400));
+    say(&format!("{} {}", gateway.url_with_token(request())?, gateway.admin_token(request())?))?;
     gateway.ended().await;
     Ok(())
 }
@@ -102,7 +105,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(peer: Peer) -> Outcome<Server> {
-        let (child, line) = spawn(peer, &[])?;
+        let (child, line) = spawn(peer, None, 1)?;
         let (url, admin_token) = line.split_once(' ').unwrap_or((&line, ""));
         Ok(Server { child, url: url.to_owned(), admin_token: admin_token.to_owned() })
     }
@@ -115,8 +118,7 @@ impl Server {
     pub(crate) async fn raw(&self) -> Outcome<TcpStream> {
         let tcp = TcpStream::connect(self.address()).await?;
         tcp.set_nodelay(true)?;
-        let (socket, _) = client_async(&self.url, tcp).await?;
-        let mut socket = socket;
+        let (mut socket, _) = client_async(&self.url, tcp).await?;
         bare::welcomed(&mut socket).await?;
         Ok(socket.into_inner())
     }
@@ -143,16 +145,17 @@ impl Drop for Server {
     }
 }
 
-/// Starts a process, and reads the first line it says.
-pub(crate) fn spawn(peer: Peer, arguments: &[&str]) -> Outcome<(Child, String)> {
+/// Starts a process, and reads the first line it says. It ends when its stdin is closed, as when this process dies.
+pub(crate) fn spawn(peer: Peer, url: Option<&str>, count: usize) -> Outcome<(Child, String)> {
     let name = peer.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg("bench-peer")
-        .arg(name)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench-peer", &name, "--count", &count.to_string()]);
+    // Not among the arguments, which others see: it has a token.
+    match url {
+        Some(url) => command.env("REALTIME_URL", url),
+        None => command.env_remove("REALTIME_URL"),
+    };
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     if let Some(out) = child.stdout.take() {
         BufReader::new(out).read_line(&mut line)?;
