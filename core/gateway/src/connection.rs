@@ -14,10 +14,10 @@ use std::task::{Context, Poll, ready};
 use realtime_pubsub_protocol::envelope::{Connection as Introduction, encode_welcome};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::fault::{Active, ConnectFault};
-use crate::outbox::{Order, Segments};
+use crate::outbox::{Order, SLOW_CONSUMER, Segments};
 use crate::session::{Closing, Session};
 use crate::stream::Stream;
 use crate::websocket::{Decoder, Event, FrameKind, Step, begin_frame, end_frame, write_close, write_frame};
@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     /// How many bytes to throw away before the next frame begins.
     skip: u64,
     writer: Segments,
+    /// Since when what others queued waits to be written.
+    since: Option<Instant>,
     phase: Phase,
     /// When the client was last heard, or took something.
     heard: Instant,
@@ -103,6 +105,7 @@ impl Connection {
             partial_needs: 0,
             skip: 0,
             writer: Segments::default(),
+            since: None,
             phase: Phase::Open,
             heard: now,
             pinged: false,
@@ -142,7 +145,16 @@ impl Connection {
     fn close(&mut self, closing: &Closing) {
         if self.phase == Phase::Open {
             debug!(connection = %self.session.peer.id, code = closing.code, reason = %closing.reason, "closing");
-            self.session.shared.metrics.closed(closing.code);
+            self.session.shared.metrics.closed(closing.code, &closing.reason);
+            if closing.reason == SLOW_CONSUMER {
+                self.session.app.metrics.slow_consumers.inc();
+                info!(
+                    connection = %self.session.peer.id,
+                    subject = %self.session.peer.subject,
+                    app = self.session.app.id,
+                    "closing a slow consumer"
+                );
+            }
             self.session.delayed.clear();
             self.writer.write(|out| write_close(out, closing.code, &closing.reason));
             let deadline = Instant::now() + self.session.shared.limits.close;
@@ -166,6 +178,7 @@ impl Connection {
         let found = outbox.segments.bytes() > 0;
         self.writer.append(&mut outbox.segments);
         outbox.unwritten = self.writer.bytes();
+        self.since = self.since.or(outbox.since.take());
         let order = outbox.order.take();
         outbox.awake = !park || found || order.is_some();
         if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -338,6 +351,9 @@ impl Connection {
                 self.heard = Instant::now();
                 self.pinged = false;
             }
+        }
+        if let Some(since) = self.since.take() {
+            self.session.shared.metrics.delivery_seconds.observe(since.elapsed());
         }
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(error),

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::gateway::Target;
 use crate::hub::Peer;
 use crate::outbox::{Frame, Order};
@@ -225,7 +227,8 @@ impl Faults {
     pub fn send_bytes(&self, target: Target, bytes: &[u8]) -> usize {
         // Shared whatever its size, so that nothing takes it for a frame.
         let frame = Frame::Large(bytes::Bytes::copy_from_slice(bytes));
-        let push = |peer: &Arc<Peer>| usize::from(peer.push(&frame, &self.shared.metrics));
+        let now = Instant::now();
+        let push = |peer: &Arc<Peer>| usize::from(peer.push(&frame, now));
         self.shared.peers(&target).iter().map(push).sum()
     }
 

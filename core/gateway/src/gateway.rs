@@ -9,14 +9,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio::net::TcpListener;
 use tracing::info;
 
+use crate::check;
 use crate::error::GatewayError;
 use crate::fault::Faults;
 use crate::hub::Hub;
 use crate::key::KeySet;
 use crate::metrics::Metrics;
-use crate::options::{AppOptions, GatewayOptions, Limits};
+use crate::options::{AppOptions, GatewayOptions};
 use crate::outbox::Order;
-use crate::server::{App, Keys, Shared, Stage, run};
+use crate::server::{App, Keys, Policy, Shared, Stage, run};
 use crate::tls;
 use crate::token::TokenRequest;
 
@@ -62,7 +63,7 @@ impl Gateway {
     /// # Errors
     /// When the address can't be listened on, or the options are not good: see [`GatewayError`].
     pub async fn start(options: GatewayOptions) -> Result<Gateway, GatewayError> {
-        check(&options)?;
+        check::options(&options)?;
         let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
         let failed = |source| GatewayError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
@@ -77,7 +78,14 @@ impl Gateway {
             return Err(GatewayError::InvalidOptions("there is no app".into()));
         };
         let apps: HashMap<_, _> = apps.into_iter().map(|app| (app.id.clone(), app)).collect();
-        let shared = Arc::new(Shared::new(apps, options.limits, options.insecure, options.drain, metrics));
+        let policy = Policy {
+            limits: options.limits,
+            insecure: options.insecure,
+            console: options.console,
+            drain: options.drain,
+            drain_window: options.drain_window,
+        };
+        let shared = Arc::new(Shared::new(apps, policy, metrics));
         let secure = tls.is_some();
         tokio::spawn(run(listener, tls, shared.clone()));
         info!(%address, app = app.id, "listening");
@@ -195,14 +203,14 @@ impl Gateway {
     /// [`GatewayError::UnknownApp`], or [`GatewayError::InvalidOptions`] when a key is in both sets.
     pub fn set_keys(&self, app: &str, client: KeySet, admin: KeySet) -> Result<(), GatewayError> {
         let app = self.find(app)?;
-        check_keys(&app.id, &client, &admin)?;
+        check::keys(&app.id, &client, &admin)?;
         *app.keys.write().unwrap_or_else(PoisonError::into_inner) = Keys { client, admin };
         Ok(())
     }
 
     /// What `/metrics` says.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.text()
+        self.shared.metrics_text()
     }
 
     /// The connections of all apps, in no particular order.
@@ -231,8 +239,9 @@ impl Gateway {
         Faults::new(self.shared.clone())
     }
 
-    /// Stops: accepts nothing more, closes all connections with 1001 after what is queued for them, and returns when
-    /// they are gone, or [`GatewayOptions::drain`] has passed. Works from any runtime, and again.
+    /// Stops: accepts nothing more, closes all connections with 1001 after what is queued for them, spread over
+    /// [`GatewayOptions::drain_window`], and returns when they are gone, or [`GatewayOptions::drain`] has passed after
+    /// the last was asked to go. Works from any runtime, and again.
     pub async fn stop(&self) {
         self.shared.advance(Stage::Draining);
         self.shared.reached(Stage::Ended).await;
@@ -256,10 +265,11 @@ impl Drop for Gateway {
 }
 
 impl App {
-    fn new(options: AppOptions, metrics: &Arc<Metrics>) -> Self {
+    fn new(options: AppOptions, metrics: &Metrics) -> Self {
         let AppOptions { id, client_keys, admin_keys, acks } = options;
         let keys = RwLock::new(Keys { client: client_keys, admin: admin_keys });
-        App { id, keys, acks, hub: Hub::new(metrics.clone()) }
+        let metrics = Arc::new(metrics.of_app(&id));
+        App { id, keys, acks, hub: Hub::new(metrics.clone()), metrics, overviews: Default::default() }
     }
 
     fn token(&self, request: &TokenRequest) -> Result<String, GatewayError> {
@@ -274,54 +284,6 @@ impl App {
         let secret = keys.signing_secret().ok_or_else(|| GatewayError::CannotSign(self.id.clone()))?;
         Ok(request.sign(&self.id, secret))
     }
-}
-
-fn check(options: &GatewayOptions) -> Result<(), GatewayError> {
-    let invalid = |what: String| Err(GatewayError::InvalidOptions(what));
-    if options.insecure && !options.listen.ip().is_loopback() {
-        return invalid(format!("an insecure gateway listens on loopback only, not on {}", options.listen.ip()));
-    }
-    if let Some(nats) = &options.nats {
-        if !cfg!(feature = "nats") {
-            return invalid("this gateway is built without NATS: the crate's feature nats is off".into());
-        }
-        nats.check().map_err(GatewayError::InvalidOptions)?;
-        // A topic's subject has to fit a line of the NATS protocol, whatever its characters.
-        if options.limits.topic_bytes > 1024 {
-            return invalid("with NATS, the limit topic_bytes must be 1024 at most".into());
-        }
-    }
-    for (index, app) in options.apps.iter().enumerate() {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c);
-        if app.id.is_empty() || app.id.len() > 128 || !app.id.chars().all(allowed) {
-            return invalid(format!("an app's id has 1 to 128 of A-Z a-z 0-9 . _ ~ -, which {:?} has not", app.id));
-        }
-        if options.apps[..index].iter().any(|other| other.id == app.id) {
-            return invalid(format!("app {:?} is given twice", app.id));
-        }
-        check_keys(&app.id, &app.client_keys, &app.admin_keys)?;
-    }
-    let Limits { message_bytes, outbound_bytes, handshake, idle, messages_per_second, .. } = &options.limits;
-    for (name, zero) in [
-        ("message_bytes", *message_bytes == 0),
-        ("outbound_bytes", *outbound_bytes == 0),
-        ("handshake", handshake.is_zero()),
-        ("idle", idle.is_zero()),
-        ("messages_per_second", *messages_per_second == Some(0)),
-    ] {
-        if zero {
-            return invalid(format!("the limit {name} must be more than zero"));
-        }
-    }
-    Ok(())
-}
-
-fn check_keys(app: &str, client: &KeySet, admin: &KeySet) -> Result<(), GatewayError> {
-    if client.overlaps(admin) {
-        let what = format!("app {app:?} has the same key for clients and for admin calls");
-        return Err(GatewayError::InvalidOptions(what));
-    }
-    Ok(())
 }
 
 /// Waits for a future that needs no runtime.

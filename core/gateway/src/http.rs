@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,8 +22,10 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
+use crate::console::{self, Ask};
 use crate::fault::ConnectFault;
 use crate::hub::{Peer, random_id};
+use crate::options::Limits;
 use crate::outbox::Order;
 use crate::rest::{self, Call};
 use crate::server::{Alive, App, Shared, Stage};
@@ -75,16 +78,18 @@ pub(crate) async fn handle(
 ) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).take(6).collect();
-    let answer = match (&segments[..], Call::of(&segments)) {
+    let console = Ask::of(&segments).filter(|_| shared.console);
+    let answer = match (&segments[..], Call::of(&segments), console) {
         _ if shared.insecure && !from_here(request.headers()) => {
             let message = "a gateway that checks no tokens takes no requests from web pages of other hosts";
             Err(Failure::new(StatusCode::FORBIDDEN, "origin", message))
         }
-        (_, Some(call)) => rest::answer(call, request, &shared).await,
-        (["apps", app], _) => upgrade(request, app, remote, &shared, alive, fault)
+        (_, _, Some(ask)) => console::answer(ask, &request, &shared),
+        (_, Some(call), _) => rest::answer(call, request, &shared).await,
+        (["apps", app], ..) => upgrade(request, app, remote, &shared, alive, fault)
             .inspect_err(|failure| shared.metrics.refused(failure.code)),
-        (["healthz"], _) => Ok(json(StatusCode::OK, &serde_json::json!({"status": "ok"}))),
-        (["metrics"], _) => Ok(text(shared.metrics.text())),
+        (["healthz"], ..) => Ok(json(StatusCode::OK, &serde_json::json!({"status": "ok"}))),
+        (["metrics"], ..) => Ok(text(shared.metrics_text())),
         _ => Err(Failure::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")),
     };
     let answer = answer.unwrap_or_else(|failure| {
@@ -110,15 +115,34 @@ fn text(body: String) -> Answer {
     answer
 }
 
-/// One of a subject's connections, from its handshake to its end.
+/// One of the gateway's connections, and of a subject's, from its handshake to its end.
 struct Claim {
+    shared: Arc<Shared>,
     app: Arc<App>,
     subject: Arc<str>,
+}
+
+impl Claim {
+    fn new(shared: &Arc<Shared>, app: &Arc<App>, subject: &Arc<str>) -> Result<Self, Failure> {
+        let Limits { connections, connections_per_subject, .. } = shared.limits;
+        if shared.claimed.fetch_add(1, Ordering::Relaxed) >= connections {
+            shared.claimed.fetch_sub(1, Ordering::Relaxed);
+            let message = "the gateway has as many connections as it may";
+            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_full", message));
+        }
+        if !app.hub.claim(subject, connections_per_subject) {
+            shared.claimed.fetch_sub(1, Ordering::Relaxed);
+            let message = "this subject has as many connections as it may";
+            return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message));
+        }
+        Ok(Claim { shared: shared.clone(), app: app.clone(), subject: subject.clone() })
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         self.app.hub.unclaim(&self.subject);
+        self.shared.claimed.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -138,11 +162,7 @@ fn upgrade(
     let app = app_of(app, shared)?;
     let Identity { subject, permissions } = identify(&request, &app, shared)?;
     let subject: Arc<str> = subject.into();
-    if !app.hub.claim(&subject, shared.limits.connections_per_subject) {
-        let message = "this subject has as many connections as it may";
-        return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message));
-    }
-    let claim = Claim { app: app.clone(), subject: subject.clone() };
+    let claim = Claim::new(shared, &app, &subject)?;
     let number = shared.number();
     let peer = Peer::new(number, random_id().into(), subject, permissions, remote, shared.limits.outbound_bytes);
     let upgraded = hyper::upgrade::on(&mut request);

@@ -4,6 +4,7 @@
 //! presence. What joins several gateways belongs there, before [`Hub::deliver`], which is about this process alone.
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,9 +12,12 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use indexmap::IndexMap;
 use realtime_pubsub_protocol::envelope::{Delivery, encode_sender, presence_payload};
 use realtime_pubsub_protocol::{PREFIX_PRIVATE, Permissions, RawJson, TOPIC_INBOUND, TOPIC_MAIN, TYPE_PRESENCE};
+use serde::Serialize;
+use tokio::time::Instant;
 
-use crate::metrics::Metrics;
-use crate::outbox::{Frame, Order, Outbox};
+use crate::metrics::AppMetrics;
+use crate::outbox::{Frame, Order, Outbox, SLOW_CONSUMER};
+use crate::tail::Tails;
 use crate::websocket::{FrameKind, begin_frame, end_frame};
 
 /// A connection as the rest of the gateway sees it.
@@ -27,6 +31,7 @@ pub(crate) struct Peer {
     /// What receivers are shown as `client`, as JSON.
     pub(crate) client: Box<str>,
     pub(crate) remote: SocketAddr,
+    since: Instant,
     outbound_limit: usize,
     outbox: Mutex<Outbox>,
     /// Changed under the hub's write lock only.
@@ -46,7 +51,8 @@ impl Peer {
         encode_sender(&mut client, &id, &subject, permissions.names());
         let client = String::from_utf8(client).unwrap_or_default().into();
         let (outbox, topics) = Default::default();
-        Peer { number, id, subject, permissions, client, remote, outbound_limit, outbox, topics }
+        let since = Instant::now();
+        Peer { number, id, subject, permissions, client, remote, since, outbound_limit, outbox, topics }
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
@@ -62,17 +68,17 @@ impl Peer {
     }
 
     /// Queues a frame. One too many ends the connection: it reads more slowly than others write.
-    pub(crate) fn push(&self, frame: &Frame<'_>, metrics: &Metrics) -> bool {
+    pub(crate) fn push(&self, frame: &Frame<'_>, now: Instant) -> bool {
         let mut outbox = self.outbox();
         if outbox.closed {
             return false;
         }
-        if outbox.segments.bytes() + outbox.unwritten + frame.len() > self.outbound_limit {
+        if outbox.queued() + frame.len() > self.outbound_limit {
             outbox.closed = true;
-            outbox.give(Order::CloseNow { code: 1008, reason: "slow consumer".into() });
-            metrics.slow_consumers.inc();
+            outbox.give(Order::CloseNow { code: 1008, reason: SLOW_CONSUMER.into() });
             return false;
         }
+        outbox.since.get_or_insert(now);
         outbox.segments.push(frame);
         outbox.wake();
         true
@@ -92,6 +98,42 @@ pub(crate) struct Message<'a> {
     pub(crate) delivery: Delivery<'a>,
     /// Whether it is to go out as a binary frame.
     pub(crate) compress: bool,
+}
+
+/// What a look at a hub shows, see [`Hub::survey`].
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) connections: Vec<Surveyed>,
+    /// Names, and how many are subscribed.
+    pub(crate) topics: Vec<(String, usize)>,
+    /// Whether that is all.
+    pub(crate) complete: bool,
+}
+
+/// A connection in a [`Survey`].
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Surveyed {
+    id: String,
+    subject: String,
+    remote_address: SocketAddr,
+    /// Seconds.
+    age: f64,
+    subscriptions: usize,
+    queued_bytes: usize,
+}
+
+impl Surveyed {
+    fn new(peer: &Peer, queued_bytes: usize) -> Self {
+        Surveyed {
+            id: peer.id.to_string(),
+            subject: peer.subject.to_string(),
+            remote_address: peer.remote,
+            age: peer.since.elapsed().as_secs_f64(),
+            subscriptions: peer.topics().len(),
+            queued_bytes,
+        }
+    }
 }
 
 /// Why a connection may not subscribe to one more topic.
@@ -118,7 +160,9 @@ struct Subject {
 #[derive(Debug)]
 pub(crate) struct Hub {
     state: RwLock<State>,
-    metrics: Arc<Metrics>,
+    /// What the console looks at.
+    pub(crate) tails: Tails,
+    metrics: Arc<AppMetrics>,
 }
 
 thread_local! {
@@ -129,8 +173,8 @@ thread_local! {
 const KEPT: usize = 64 * 1024;
 
 impl Hub {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Hub { state: RwLock::default(), metrics }
+    pub(crate) fn new(metrics: Arc<AppMetrics>) -> Self {
+        Hub { state: RwLock::default(), tails: Tails::default(), metrics }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -270,6 +314,7 @@ impl Hub {
     }
 
     fn deliver(&self, message: &Message<'_>) -> usize {
+        self.tails.see(&message.delivery);
         let topic = message.delivery.topic;
         let state = self.read();
         let subscribers = state.topics.get(topic);
@@ -287,8 +332,8 @@ impl Hub {
         end_frame(&mut encoded, start, if message.compress { FrameKind::Binary } else { FrameKind::Text });
         let receivers = subscribers.map_or(0, Subscribers::len) + subject.map_or(0, |entry| entry.peers.len());
         let frame = Frame::new(&encoded, receivers);
-        let mut delivered = 0;
-        let mut push = |peer: &Peer| delivered += usize::from(peer.push(&frame, &self.metrics));
+        let (now, mut delivered) = (Instant::now(), 0);
+        let mut push = |peer: &Peer| delivered += usize::from(peer.push(&frame, now));
         let subscribed = |peer: &Peer| subscribers.is_some_and(|all| all.contains_key(&peer.number));
         for peer in connection.into_iter().filter(|peer| !subscribed(peer)) {
             push(peer);
@@ -307,6 +352,37 @@ impl Hub {
             ENCODED.set(encoded);
         }
         delivered
+    }
+
+    /// Brings up to date what is not counted as it happens.
+    pub(crate) fn measure(&self) {
+        let state = self.read();
+        let queues = state.connections.values().map(|peer| peer.outbox().queued());
+        let (sum, largest) = queues.fold((0, 0), |(sum, largest), queued| (sum + queued, largest.max(queued)));
+        self.metrics.queued_bytes.set(sum as i64);
+        self.metrics.largest_queue_bytes.set(largest as i64);
+        self.metrics.topics.set(state.topics.len() as i64);
+    }
+
+    /// Up to `most` connections, those with the longest queues and then the newest, and topics, those with the most
+    /// subscribers, whose names have `find` in them. Looks at up to `look_at` of each.
+    pub(crate) fn survey(&self, find: &str, most: usize, look_at: usize) -> Survey {
+        let state = self.read();
+        let found = |peer: &&Arc<Peer>| peer.id.contains(find) || peer.subject.contains(find);
+        let mut peers: Vec<_> = (state.connections.values().take(look_at).filter(found))
+            .map(|peer| (peer.outbox().queued(), peer))
+            .collect();
+        peers.sort_unstable_by_key(|(queued, peer)| (Reverse(*queued), Reverse(peer.number)));
+        let mut topics: Vec<_> = (state.topics.iter().take(look_at).filter(|(topic, _)| topic.contains(find)))
+            .map(|(topic, subscribers)| (subscribers.len(), topic))
+            .collect();
+        topics.sort_unstable_by(|(more, topic), (less, other)| less.cmp(more).then_with(|| topic.cmp(other)));
+        Survey {
+            complete: state.connections.len().max(state.topics.len()) <= look_at
+                && peers.len().max(topics.len()) <= most,
+            connections: peers.into_iter().take(most).map(|(queued, peer)| Surveyed::new(peer, queued)).collect(),
+            topics: topics.into_iter().take(most).map(|(count, topic)| (topic.to_string(), count)).collect(),
+        }
     }
 
     /// The connections that `chosen` chooses.

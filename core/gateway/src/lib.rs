@@ -31,7 +31,7 @@
 //!
 //! | code | reason | when |
 //! |---|---|---|
-//! | 1001 | `going away` | the gateway stops |
+//! | 1001 | `going away` | the gateway stops; see [`GatewayOptions::drain_window`] |
 //! | 1002 | what was wrong | bytes that are no WebSocket frames of a client |
 //! | 1007 | `not a JSON frame`, `a message must be UTF-8` | see above |
 //! | 1008 | `Subscription to secure topic is forbidden!` | a secure topic without permission to read it |
@@ -57,10 +57,13 @@
 //! | 408 | `timeout` |
 //! | 413 | `too_big` |
 //! | 426 | `upgrade_required`, `websocket_version` |
-//! | 429 | `too_many_connections` |
+//! | 429 | `too_many_connections`, `too_many_tails` |
+//! | 503 | `gateway_full` |
 //!
 //! The REST calls answer with status 200: `{"delivered":n}`, `{"unsubscribed":n}` or `{"terminated":n}`. In the
-//! patterns of an unsubscribe call, `*` stands for any text. `GET /healthz` and `GET /metrics` need no token.
+//! patterns of an unsubscribe call, `*` stands for any text. `GET /healthz` and `GET /metrics` need no token. A request's
+//! head has room for 32 KiB and 99 headers; 64 KiB, or a hundredth header, is answered with status 431. Once [`Limits::handshakes`] are
+//! under way, a new one costs the oldest its connection.
 //!
 //! # Inside
 //!
@@ -68,10 +71,13 @@
 //! frames mean, `hub` knows who listens to what and is where a message becomes deliveries. Frames are encoded once;
 //! receivers share the bytes. `websocket` is the framing.
 
+mod check;
 mod connection;
+mod console;
 mod error;
 mod fault;
 mod gateway;
+mod handshakes;
 mod http;
 mod hub;
 mod key;
@@ -82,6 +88,7 @@ mod rest;
 mod server;
 mod session;
 mod stream;
+mod tail;
 mod tls;
 mod token;
 mod websocket;

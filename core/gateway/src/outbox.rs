@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use std::task::Waker;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 /// Larger frames are shared whoever gets them, rather than copied behind one another.
 const COPIED: usize = 4096;
@@ -186,6 +187,9 @@ fn frame_end(frames: &[u8], offset: usize) -> usize {
     end.min(frames.len())
 }
 
+/// The reason that a connection is closed with when more is queued for it than may be.
+pub(crate) const SLOW_CONSUMER: &str = "slow consumer";
+
 /// What a connection is told to do from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
@@ -210,6 +214,8 @@ pub(crate) struct Outbox {
     pub(crate) segments: Segments,
     /// How much the connection's task had not written yet when it last looked here.
     pub(crate) unwritten: usize,
+    /// Since when something is here.
+    pub(crate) since: Option<Instant>,
     pub(crate) order: Option<Order>,
     pub(crate) waker: Option<Waker>,
     /// Whether the connection is ending and takes nothing more.
@@ -219,6 +225,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Bytes that are not written.
+    pub(crate) fn queued(&self) -> usize {
+        self.segments.bytes() + self.unwritten
+    }
+
     /// Has the connection's task look here.
     pub(crate) fn wake(&mut self) {
         if !self.awake {

@@ -150,7 +150,7 @@ fn terminate(connection: Option<&str>, app: &App) -> Result<Answer, Failure> {
     Ok(json(StatusCode::OK, &json!({ "terminated": peers.len() })))
 }
 
-fn authorize(headers: &HeaderMap, app: &App, shared: &Shared) -> Result<Permissions, Failure> {
+pub(crate) fn authorize(headers: &HeaderMap, app: &App, shared: &Shared) -> Result<Permissions, Failure> {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -165,7 +165,7 @@ fn authorize(headers: &HeaderMap, app: &App, shared: &Shared) -> Result<Permissi
     }
 }
 
-fn need(may: &Permissions, permission: &'static str) -> Result<(), Failure> {
+pub(crate) fn need(may: &Permissions, permission: &'static str) -> Result<(), Failure> {
     if may.has(permission) {
         return Ok(());
     }

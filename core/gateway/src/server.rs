@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hyper::server::conn::http1;
@@ -12,16 +13,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
+use crate::console::Overviews;
 use crate::fault::{ConnectFault, FaultState};
 use crate::gateway::Target;
+use crate::handshakes::Handshakes;
 use crate::http;
 use crate::hub::{Hub, Peer};
 use crate::key::KeySet;
-use crate::metrics::Metrics;
+use crate::metrics::{AppMetrics, Metrics};
 use crate::options::Limits;
 use crate::outbox::Order;
 use crate::stream::Stream;
@@ -34,6 +37,8 @@ pub(crate) struct App {
     pub(crate) keys: RwLock<Keys>,
     pub(crate) acks: bool,
     pub(crate) hub: Hub,
+    pub(crate) metrics: Arc<AppMetrics>,
+    pub(crate) overviews: Overviews,
 }
 
 /// An app's keys.
@@ -64,25 +69,56 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) apps: HashMap<String, Arc<App>>,
-    pub(crate) limits: Limits,
-    pub(crate) insecure: bool,
-    pub(crate) drain: Duration,
+    pub(crate) policy: Policy,
     pub(crate) faults: FaultState,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stage: watch::Sender<Stage>,
+    /// Connections that are open or about to be.
+    pub(crate) claimed: AtomicUsize,
+    pub(crate) handshakes: Handshakes,
+    pub(crate) started: Instant,
     numbers: AtomicU64,
 }
 
+/// What a gateway allows, and how it goes about it.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) limits: Limits,
+    pub(crate) insecure: bool,
+    pub(crate) console: bool,
+    pub(crate) drain: Duration,
+    pub(crate) drain_window: Duration,
+}
+
+impl Deref for Shared {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.policy
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(
-        apps: HashMap<String, Arc<App>>,
-        limits: Limits,
-        insecure: bool,
-        drain: Duration,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let (faults, numbers, stage) = (FaultState::default(), AtomicU64::new(1), watch::Sender::new(Stage::Running));
-        Shared { apps, limits, insecure, drain, faults, metrics, stage, numbers }
+    pub(crate) fn new(apps: HashMap<String, Arc<App>>, policy: Policy, metrics: Arc<Metrics>) -> Self {
+        Shared {
+            apps,
+            faults: FaultState::default(),
+            stage: watch::Sender::new(Stage::Running),
+            claimed: AtomicUsize::new(0),
+            handshakes: Handshakes::new(policy.limits.handshakes),
+            started: Instant::now(),
+            numbers: AtomicU64::new(1),
+            policy,
+            metrics,
+        }
+    }
+
+    /// What `/metrics` says.
+    pub(crate) fn metrics_text(&self) -> String {
+        self.apps.values().for_each(|app| app.hub.measure());
+        self.metrics.handshakes.set(self.handshakes.count() as i64);
+        self.metrics.draining.set(i64::from(*self.stage.borrow() >= Stage::Draining));
+        self.metrics.text()
     }
 
     /// A number that no other connection has.
@@ -116,6 +152,9 @@ impl Shared {
     }
 }
 
+/// In a drain window, how long one connection takes at most.
+const GOING: Duration = Duration::from_millis(10);
+
 /// Held by each task that the gateway waits for when it stops.
 pub(crate) type Alive = mpsc::Sender<Infallible>;
 
@@ -137,11 +176,14 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, shared:
             match listener.accept().await {
                 Ok((tcp, remote)) => {
                     let (tls, shared, alive) = (tls.clone(), shared.clone(), alive.clone());
+                    let (place, lost) = Handshakes::enter(&shared);
                     tokio::spawn(async move {
                         tokio::select! {
                             () = serve(tcp, remote, tls, &shared, alive) => {}
+                            _ = lost => debug!(%remote, "handshake dropped in favour of a newer one"),
                             () = shared.reached(Stage::Draining) => {}
                         }
+                        drop(place);
                     });
                 }
                 Err(error) => {
@@ -159,7 +201,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, shared:
     drop((listener, alive));
     info!("stopping");
     let drain = async {
-        shared.peers(&Target::All).iter().for_each(|peer| peer.order(Order::going_away()));
+        ask_to_go(&shared).await;
         timeout(shared.drain, all_gone.recv()).await
     };
     tokio::select! {
@@ -169,6 +211,23 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, shared:
     shared.peers(&Target::All).iter().for_each(|peer| peer.order(Order::Reset));
     // They only have to be woken once more.
     let _ = timeout(Duration::from_secs(1), all_gone.recv()).await;
+}
+
+/// Tells all clients to go, spread over the drain window.
+async fn ask_to_go(shared: &Shared) {
+    // Hash maps have no order, so that clients which came together do not go together.
+    let peers = shared.peers(&Target::All);
+    let window = shared.drain_window.min(GOING * u32::try_from(peers.len()).unwrap_or(u32::MAX));
+    let begin = Instant::now();
+    for (index, peer) in peers.iter().enumerate() {
+        let due = window.mul_f64(index as f64 / peers.len() as f64);
+        // A timer has a resolution of a millisecond: those of the same one go together.
+        if due > begin.elapsed() + Duration::from_millis(1) {
+            sleep_until(begin + due).await;
+        }
+        peer.order(Order::going_away());
+    }
+    // Those that were being upgraded meanwhile learn it on their own, see `serve_upgraded`.
 }
 
 /// Serves one TCP connection until it ends or is upgraded.

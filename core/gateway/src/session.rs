@@ -65,7 +65,7 @@ impl Session {
     /// Adds up what happened. Once a batch: counters are shared by all connections.
     pub(crate) fn count(&mut self) {
         let counts = std::mem::take(&mut self.counts);
-        let metrics = &self.shared.metrics;
+        let metrics = &self.app.metrics;
         if counts.bytes > 0 {
             metrics.received_bytes.inc_by(counts.bytes);
             metrics.messages_received.inc_by(counts.messages);
@@ -88,7 +88,7 @@ impl Session {
                 self.check_topic(&topic)?;
                 // Acks come from the gateway alone.
                 if topic == TOPIC_ACKS || !self.peer.permissions.publish(&topic) {
-                    self.shared.metrics.publishes_refused.inc();
+                    self.app.metrics.publishes_refused.inc();
                     debug!(connection = %self.peer.id, "publish refused");
                     return Ok(());
                 }
@@ -113,7 +113,7 @@ impl Session {
             Err(FrameError::Malformed(_)) => return Err(Closing::new(1007, "not a JSON frame")),
             Err(error) => {
                 // A newer client may know frames that this gateway does not.
-                self.shared.metrics.frames_ignored.inc();
+                self.app.metrics.frames_ignored.inc();
                 debug!(connection = %self.peer.id, %error, "frame ignored");
             }
         }

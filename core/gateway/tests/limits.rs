@@ -185,6 +185,6 @@ async fn a_client_that_asks_for_more_than_it_reads_is_made_to_wait() {
             assert!(frame.to_text().unwrap().contains(&format!("{n:0100}")));
         }
     };
-    let (_sink, ()) = timeout(PATIENCE * 3, async { tokio::join!(send, receive) }).await.unwrap();
+    let (_sink, ()) = timeout(PATIENCE * 30, async { tokio::join!(send, receive) }).await.unwrap();
     eventually(|| gateway.connections().len() == 1).await;
 }

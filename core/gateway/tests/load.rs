@@ -94,7 +94,11 @@ async fn clients_that_come_and_go_leave_nothing_behind() {
     }
     eventually(|| gateway.connections().is_empty()).await;
     let (_, metrics) = http(&gateway, "GET", "/metrics", "", "").await;
-    for line in ["realtime_connections 0", "realtime_subscriptions 0", "realtime_connections_opened_total 320"] {
+    for line in [
+        "realtime_connections{app=\"local\"} 0",
+        "realtime_subscriptions{app=\"local\"} 0",
+        "realtime_connections_opened_total{app=\"local\"} 320",
+    ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
     }
 }

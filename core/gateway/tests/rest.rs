@@ -164,12 +164,12 @@ async fn health_and_metrics_are_there_for_the_operator() {
     let (status, text) = http(&gateway, "GET", "/metrics", "", "").await;
     assert_eq!(status, 200);
     for line in [
-        "realtime_connections 1",
-        "realtime_connections_opened_total 1",
-        "realtime_subscriptions 1",
-        "realtime_messages_received_total 1",
-        "realtime_messages_delivered_total 1",
-        "realtime_acks_total 1",
+        r#"realtime_connections{app="local"} 1"#,
+        r#"realtime_connections_opened_total{app="local"} 1"#,
+        r#"realtime_subscriptions{app="local"} 1"#,
+        r#"realtime_messages_received_total{app="local"} 1"#,
+        r#"realtime_messages_delivered_total{app="local"} 1"#,
+        r#"realtime_acks_total{app="local"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }

@@ -73,7 +73,7 @@ async fn memory_stays_flat_under_load_with_reconnects_and_kills() {
     eventually(|| gateway.connections().is_empty()).await;
     let after = memory();
     let (_, metrics) = http(&gateway, "GET", "/metrics", "", "").await;
-    assert!(metrics.contains("realtime_subscriptions 0\n"), "{metrics}");
+    assert!(metrics.contains("realtime_subscriptions{app=\"local\"} 0\n"), "{metrics}");
     let rounds = rounds.load(Ordering::Relaxed);
     println!("{rounds} connections, {} MiB halfway, {} MiB after", halfway >> 20, after >> 20);
     assert!(after < halfway + SLACK, "memory grew from {halfway} to {after} bytes");

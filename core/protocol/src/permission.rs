@@ -20,6 +20,8 @@ const READ: &str = "realtime:subscriber:read:topic:";
 pub const MANAGE_CONNECTIONS: &str = "realtime:admin:manage:connections";
 /// Lets an admin call end subscriptions.
 pub const MANAGE_SUBSCRIBERS: &str = "realtime:admin:manage:subscribers";
+/// Lets an admin look at a gateway's console: at connections and topics, and at the messages of any topic.
+pub const READ_CONSOLE: &str = "realtime:admin:read:console";
 
 impl Permissions {
     /// The permissions of these names. Names that mean nothing here are kept: receivers are shown them.
@@ -39,6 +41,7 @@ impl Permissions {
             format!("{READ}*"),
             MANAGE_CONNECTIONS.into(),
             MANAGE_SUBSCRIBERS.into(),
+            READ_CONSOLE.into(),
         ])
     }
 
