@@ -13,6 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 
 use crate::commands::{bench as benchmark, completions, gateway, publish, request, serve, subscribe, token};
 use crate::failure::{Failure, redact};
@@ -66,8 +67,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    log(cli.verbose);
-    match run(cli.command) {
+    // A gateway has settings for its logs.
+    if !matches!(cli.command, Command::Gateway(_))
+        && let Some(level) = level(cli.verbose)
+    {
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).init();
+    }
+    match run(cli.command, cli.verbose) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
@@ -88,18 +94,18 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn log(verbose: u8) {
-    let level = match verbose {
-        0 => return,
-        1 => tracing::Level::WARN,
-        2 => tracing::Level::INFO,
-        3 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).init();
+/// What `-v` asks for.
+fn level(verbose: u8) -> Option<LevelFilter> {
+    Some(match verbose {
+        0 => return None,
+        1 => LevelFilter::WARN,
+        2 => LevelFilter::INFO,
+        3 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    })
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, verbose: u8) -> Result<(), Failure> {
     // What needs no runtime, or one of its own.
     let command = match command {
         Command::Token(arguments) => return token::run(&arguments),
@@ -117,7 +123,7 @@ fn run(command: Command) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let stop = Stop::listen()?;
         match command {
-            Command::Gateway(arguments) => gateway::run(&arguments, stop).await,
+            Command::Gateway(arguments) => gateway::run(&arguments, verbose, stop).await,
             Command::Pub(arguments) => publish::run_pub(&arguments, stop).await,
             Command::Sub(arguments) => subscribe::run(&arguments, stop).await,
             Command::Send(arguments) => publish::run_send(&arguments, stop).await,

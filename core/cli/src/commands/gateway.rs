@@ -1,235 +1,190 @@
 //! `gateway`: runs one until a signal ends it.
 
+mod configuration;
+mod file;
+mod keys;
+mod logs;
+mod reload;
+mod settings;
+
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
-use realtime_pubsub_gateway::{AppOptions, Gateway, GatewayOptions, KeySet, Limits, TlsOptions, TokenRequest};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use realtime_pubsub_gateway::{Gateway, TokenRequest};
 use tokio::io::AsyncReadExt;
 
+use self::configuration::Configuration;
+use self::reload::Hangups;
+use self::settings::{Given, Source};
 use crate::failure::Failure;
-use crate::quantity;
 use crate::signals::Stop;
 
 /// How long the tokens of a development gateway are good. Their key ends with the process anyway.
 const DEVELOPMENT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+const EXAMPLES: &str = "\
+Examples:
+  realtime-pubsub gateway
+  realtime-pubsub gateway --listen 127.0.0.1:8080 --app chat --console
+  realtime-pubsub gateway --json                       # one line when ready, for programs
+  realtime-pubsub gateway --listen 0.0.0.0:8443 --app chat --client-key client.key --admin-key admin.key \\
+      --tls-cert cert.pem --tls-key key.pem
+  realtime-pubsub gateway --app chat --app news --client-key chat=chat.jwks --client-key news=env:NEWS_KEY
+  realtime-pubsub gateway --config gateway.toml --check
+
+KEY is a file that holds a secret (for HS256, HS384, HS512), a public key in PEM (RS256, ES256, EdDSA) or a JWKS;
+or env:NAME for an environment variable that does. APP= says whose it is; without, it is the first app's. Give an
+option twice to rotate keys: tokens of either are good. On SIGHUP keys are read again, and no connection is dropped.
+
+Each option can also stand in the environment, as REALTIME_GATEWAY_ and its name (REALTIME_GATEWAY_TLS_CERT; lists
+with commas), or in the file of --config under its name. A flag comes before the environment, and that before the
+file. In a file, paths are relative to it, and an app may have a table of its own:
+  listen = \"0.0.0.0:8080\"
+  idle = \"30s\"
+  [[app]]
+  id = \"chat\"
+  client-key = [\"chat.key\", \"chat-old.key\"]
+  admin-key = \"chat-admin.key\"
+
+The line of --json is an object with `url` (with a token), `address`, `app`, `token` and `admin_token`, and with
+--console `console`; with keys given `url` has no token, and the tokens are null.";
+
+/// How it was called.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    mode: Mode,
+    given: Given,
+}
 
 /// Run a gateway
 ///
 /// With no keys given it is a development gateway: it listens on loopback only, makes keys for this run, and prints a
 /// ready URL with a token that may do everything. With keys it prints no tokens; `realtime-pubsub token` makes them.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  realtime-pubsub gateway
-  realtime-pubsub gateway --listen 127.0.0.1:8080 --app chat
-  realtime-pubsub gateway --json                       # one line when ready, for programs
-  realtime-pubsub gateway --listen 0.0.0.0:8443 --app chat --client-key client.key --admin-key admin.key \\
-      --tls-cert cert.pem --tls-key key.pem
-  realtime-pubsub gateway --app chat --app news --client-key chat=chat.jwks --client-key news=env:NEWS_KEY
-
-KEY is a file that holds a secret (for HS256, HS384, HS512), a public key in PEM (RS256, ES256, EdDSA) or a JWKS;
-or env:NAME for an environment variable that does. APP= says whose it is; without, it is the first app's. Give an
-option twice to rotate keys: tokens of either are good.
-
-The line of --json is an object with `url` (with a token), `address`, `app`, `token` and `admin_token`; with keys
-given `url` has no token, and the tokens are null.")]
-pub(crate) struct Arguments {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// An app to serve; may be given more than once
-    #[arg(long = "app", value_name = "ID", default_value = "local")]
-    apps: Vec<String>,
-    /// What client tokens are checked with
-    #[arg(long = "client-key", value_name = "[APP=]KEY")]
-    client_keys: Vec<String>,
-    /// What admin (REST) tokens are checked with. Without one there are no admin calls
-    #[arg(long = "admin-key", value_name = "[APP=]KEY", requires = "client_keys")]
-    admin_keys: Vec<String>,
-    /// Take any token or none, with all permissions; on loopback only
-    #[arg(long, conflicts_with_all = ["client_keys", "admin_keys"])]
-    insecure: bool,
-    /// Serve wss:// and https:// with this certificate chain, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The certificate's private key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// Do not acknowledge messages
+#[command(after_help = EXAMPLES)]
+struct Mode {
+    /// Read a file of settings, TOML
+    #[arg(long, value_name = "FILE", env = "REALTIME_GATEWAY_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// Say whether the settings, keys and certificates are good, and end
     #[arg(long)]
-    no_acks: bool,
+    check: bool,
     /// When ready, print one line of JSON, and nothing else
     #[arg(long)]
     json: bool,
     /// End when stdin is closed: for programs that start a gateway and may die without ending it
     #[arg(long)]
     until_stdin_closes: bool,
-    #[command(flatten)]
-    limits: LimitArguments,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Limits")]
-struct LimitArguments {
-    /// Largest message, and REST body
-    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = quantity::size)]
-    message_bytes: usize,
-    /// Connections with the same subject in one app
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    connections_per_subject: usize,
-    /// Messages a second on one connection. Default: no limit
-    #[arg(long, value_name = "N")]
-    messages_per_second: Option<u32>,
-    /// Subscriptions of one connection
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    subscriptions_per_connection: usize,
-    /// Longest name of a topic
-    #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = quantity::size)]
-    topic_bytes: usize,
-    /// What may wait to be written to one connection before it is closed as a slow consumer
-    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = quantity::size)]
-    outbound_bytes: usize,
-    /// For the TLS handshake, a request's head, and its body, each
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::duration)]
-    handshake: Duration,
-    /// Silence after which a connection is closed; it is pinged after half of that
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = quantity::duration)]
-    idle: Duration,
-    /// How long to wait for a client's answer to a close frame
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = quantity::duration)]
-    close: Duration,
-    /// How long clients have to take what is queued for them when the gateway ends
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = quantity::duration)]
-    drain: Duration,
+impl Args for Arguments {
+    fn augment_args(command: Command) -> Command {
+        Given::augment(Mode::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Given::augment(Mode::augment_args_for_update(command))
+    }
 }
 
-pub(crate) async fn run(arguments: &Arguments, mut stop: Stop) -> Result<(), Failure> {
-    let gateway = Gateway::start(arguments.options()?).await?;
-    announce(arguments, &gateway)?;
+impl FromArgMatches for Arguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Arguments { mode: Mode::from_arg_matches(matches)?, given: Given::of_matches(matches) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Arguments::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn run(arguments: &Arguments, verbose: u8, mut stop: Stop) -> Result<(), Failure> {
+    let configuration = arguments.configuration()?;
+    if arguments.mode.check {
+        let apps: Vec<&str> = configuration.apps.iter().map(|app| &*app.id).collect();
+        return print(&format!("The settings are good: {}, apps: {}\n", configuration.options.listen, apps.join(", ")));
+    }
+    let level = crate::level(verbose).unwrap_or(configuration.log_level);
+    logs::start(level, configuration.log_format);
+    // From now on a hangup does not end the process; a development gateway ends with its terminal.
+    let hangups = (!configuration.development).then(Hangups::listen);
+    let gateway = Gateway::start(configuration.options.clone()).await?;
+    announce(arguments, &configuration, &gateway)?;
     tokio::select! {
         _ = stop.requested() => {}
-        () = stdin_closed(), if arguments.until_stdin_closes => {}
+        () = stdin_closed(), if arguments.mode.until_stdin_closes => {}
         () = gateway.ended() => return Err(Failure::new("the gateway has ended by itself")),
+        () = reload::run(arguments, &configuration, &gateway, hangups) => {}
     }
     gateway.stop().await;
     Ok(())
 }
 
 impl Arguments {
-    /// Whether its keys are made for this run, so that whoever can read its output may use it.
-    fn development(&self) -> bool {
-        self.client_keys.is_empty()
-    }
-
-    fn options(&self) -> Result<GatewayOptions, Failure> {
-        if self.development() && !self.listen.ip().is_loopback() {
-            return Err(Failure::usage(format!(
-                "without keys this is a development gateway, which listens on loopback only, not on {}: \
-                 give --client-key, or listen on 127.0.0.1",
-                self.listen.ip()
-            )));
-        }
-        let limits = &self.limits;
-        let mut options =
-            GatewayOptions::default().listen(self.listen).insecure(self.insecure).drain(limits.drain).limits(
-                Limits::default()
-                    .message_bytes(limits.message_bytes)
-                    .connections_per_subject(limits.connections_per_subject)
-                    .messages_per_second(limits.messages_per_second)
-                    .subscriptions_per_connection(limits.subscriptions_per_connection)
-                    .topic_bytes(limits.topic_bytes)
-                    .outbound_bytes(limits.outbound_bytes)
-                    .handshake(limits.handshake)
-                    .idle(limits.idle)
-                    .close(limits.close),
-            );
-        for id in &self.apps {
-            let mut app = AppOptions::new(id).acks(!self.no_acks);
-            if !self.development() {
-                let client_keys = self.keys_of(id, &self.client_keys, "--client-key")?;
-                if client_keys.is_empty() {
-                    return Err(Failure::usage(format!("app {id:?} has no --client-key: give {id}=KEY")));
-                }
-                app = app.client_keys(client_keys).admin_keys(self.keys_of(id, &self.admin_keys, "--admin-key")?);
-            }
-            options = options.app(app);
-        }
-        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            options = options.tls(TlsOptions::pem(read(certificate, "--tls-cert")?, read(key, "--tls-key")?));
-        }
-        Ok(options)
-    }
-
-    /// The keys given for an app.
-    fn keys_of(&self, app: &str, given: &[String], option: &str) -> Result<KeySet, Failure> {
-        let mut keys = KeySet::default();
-        for value in given {
-            // What stands before `=` is an app if there is one of that name; file names have `=` too.
-            let (owner, source) = match value.split_once('=') {
-                Some((owner, source)) if self.apps.iter().any(|id| id == owner) => (Some(owner), source),
-                _ => (self.apps.first().map(String::as_str), value.as_str()),
-            };
-            if owner == Some(app) {
-                let key = KeySet::parse(&key_text(source, option)?)
-                    .map_err(|error| Failure::usage(format!("{option} {source}: {error}")))?;
-                keys = keys.and(key);
-            }
-        }
-        Ok(keys)
+    /// Reads the file, the keys and the certificate, and checks everything.
+    fn configuration(&self) -> Result<Configuration, Failure> {
+        let given = self.given.clone();
+        Configuration::read(given, self.mode.config.as_deref()).map_err(|errors| Failure::usage(errors.join("\n")))
     }
 }
 
-fn read(path: &Path, option: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("can't read {option} {}: {error}", path.display())))
+/// The text of a key of an option of the command line, see [`keys::key_text`].
+pub(crate) fn key_text(place: &str, option: &str) -> Result<String, Failure> {
+    keys::key_text(place, &Source::Default).map_err(|error| Failure::usage(format!("{option} {place}: {error}")))
 }
 
-/// The text of a key, from a file or an environment variable: keys do not stand among the arguments, which others see.
-pub(crate) fn key_text(source: &str, option: &str) -> Result<String, Failure> {
-    if let Some(name) = source.strip_prefix("env:") {
-        return std::env::var(name)
-            .map_err(|_| Failure::usage(format!("{option}: there is no environment variable {name:?} with text")));
-    }
-    let bytes = read(Path::new(source), option)?;
-    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{option} {source}: it is not text")))
-}
-
-fn announce(arguments: &Arguments, gateway: &Gateway) -> Result<(), Failure> {
+fn announce(arguments: &Arguments, configuration: &Configuration, gateway: &Gateway) -> Result<(), Failure> {
     let request = || TokenRequest::new("developer").expires_in(DEVELOPMENT);
-    let tokens =
-        if arguments.development() { Some((gateway.token(request())?, gateway.admin_token(request())?)) } else { None };
+    let tokens = match configuration.development {
+        true => Some((gateway.token(request())?, gateway.admin_token(request())?)),
+        false => None,
+    };
     let url = match &tokens {
         Some((token, _)) => format!("{}?access_token={token}", gateway.url()),
         None => gateway.url(),
     };
-    let text = if arguments.json {
+    let console = configuration.options.console.then(|| match &tokens {
+        // Behind `#`, what no server sees.
+        Some((_, token)) => format!("{}/console#token={token}", gateway.http_url()),
+        None => format!("{}/console", gateway.http_url()),
+    });
+    if arguments.mode.json {
         let (token, admin_token) = tokens.unzip();
-        let line = serde_json::json!({
+        let mut line = serde_json::json!({
             "url": url,
             "address": gateway.address().to_string(),
             "app": gateway.app(),
             "token": token,
             "admin_token": admin_token,
         });
-        format!("{line}\n")
-    } else {
-        let mut text = format!("The gateway is ready: {}, apps: {}\n", gateway.address(), arguments.apps.join(", "));
-        match tokens {
-            Some((_, admin_token)) => {
-                let open = if arguments.insecure { " It takes any token or none." } else { "" };
-                text += &format!(
-                    "For development: its keys are for this run, its tokens may do everything.{open}\n\n\
-                     export REALTIME_URL='{url}'\n\
-                     export REALTIME_ADMIN_TOKEN='{admin_token}'\n\n\
-                     Try: realtime-pubsub sub chat\n"
-                );
-            }
-            None => text += &format!("URL: {url}, and a token; see `realtime-pubsub token --help`\n"),
+        if let Some(console) = console {
+            line["console"] = console.into();
         }
-        text
-    };
+        return print(&format!("{line}\n"));
+    }
+    let apps: Vec<&str> = configuration.apps.iter().map(|app| &*app.id).collect();
+    let mut text = format!("The gateway is ready: {}, apps: {}\n", gateway.address(), apps.join(", "));
+    if let Some(console) = console {
+        text += &format!("Console: {console}\n");
+    }
+    match tokens {
+        Some((_, admin_token)) => {
+            let open = if configuration.options.insecure { " It takes any token or none." } else { "" };
+            text += &format!(
+                "For development: its keys are for this run, its tokens may do everything.{open}\n\n\
+                 export REALTIME_URL='{url}'\n\
+                 export REALTIME_ADMIN_TOKEN='{admin_token}'\n\n\
+                 Try: realtime-pubsub sub chat\n"
+            );
+        }
+        None => text += &format!("URL: {url}, and a token; see `realtime-pubsub token --help`\n"),
+    }
+    print(&text)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
 }
@@ -237,4 +192,8 @@ fn announce(arguments: &Arguments, gateway: &Gateway) -> Result<(), Failure> {
 async fn stdin_closed() {
     let mut stdin = tokio::io::stdin();
     while matches!(stdin.read(&mut [0; 1024]).await, Ok(1..)) {}
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("can't read {}: {error}", path.display()))
 }

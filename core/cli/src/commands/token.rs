@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// May end subscriptions of others, by REST
     #[arg(long)]
     manage_subscribers: bool,
+    /// May look at the console, and so at all messages
+    #[arg(long)]
+    read_console: bool,
     /// May do everything
     #[arg(long)]
     all: bool,
@@ -96,6 +99,9 @@ impl Arguments {
         }
         if self.manage_subscribers || self.all {
             names.push("realtime:admin:manage:subscribers".into());
+        }
+        if self.read_console || self.all {
+            names.push("realtime:admin:read:console".into());
         }
         names.extend(self.permissions.iter().cloned());
         names
