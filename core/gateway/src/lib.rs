@@ -61,9 +61,13 @@
 //! | 503 | `gateway_full` |
 //!
 //! The REST calls answer with status 200: `{"delivered":n}`, `{"unsubscribed":n}` or `{"terminated":n}`. In the
-//! patterns of an unsubscribe call, `*` stands for any text. `GET /healthz` and `GET /metrics` need no token. A request's
-//! head has room for 32 KiB and 99 headers; 64 KiB, or a hundredth header, is answered with status 431. Once [`Limits::handshakes`] are
-//! under way, a new one costs the oldest its connection.
+//! patterns of an unsubscribe call, `*` stands for any text. `GET /healthz` and `GET /metrics` need no token. A
+//! request's head has room for 32 KiB and 99 headers; 64 KiB, or a hundredth header, is answered with status 431. Once
+//! [`Limits::handshakes`] are under way, a new one costs the oldest its connection.
+//!
+//! With [`GatewayOptions::console`] there is a page for operators at `/console`. It asks `GET /api/console/{app}`
+//! (`?find=` for a part of names) and `GET /api/console/{app}/tail?topic=…&after=…` with an admin token that has the
+//! permission `realtime:admin:read:console`.
 //!
 //! # Inside
 //!

@@ -22,6 +22,19 @@ async fn get(gateway: &Gateway, path: &str, token: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
+async fn the_guide_tells_of_every_metric() {
+    let gateway = local().await;
+    let guide = include_str!("../README.md");
+    let metrics = gateway.metrics();
+    let names: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP realtime_")).collect();
+    assert!(names.len() > 15, "{metrics}");
+    for name in names.iter().filter_map(|line| line.split(' ').next()) {
+        let told = guide.contains(&format!("`{name}`")) || guide.contains(&format!("`{name}_total`"));
+        assert!(told, "the guide's table has no `{name}`");
+    }
+}
+
+#[tokio::test]
 async fn it_is_off_unless_asked_for() {
     let gateway = local().await;
     let token = reader(&gateway);

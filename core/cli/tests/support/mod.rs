@@ -102,6 +102,19 @@ impl Running {
         panic!("never said {beginning:?}, but {seen:?}");
     }
 
+    /// Waits for a line on stderr that contains this.
+    #[track_caller]
+    pub fn says_with(&self, part: &str) -> String {
+        let mut seen = Vec::new();
+        while let Ok(line) = self.err.recv_timeout(PATIENCE) {
+            if line.contains(part) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("never said {part:?}, but {seen:?}");
+    }
+
     pub fn write(&mut self, text: &str) {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }

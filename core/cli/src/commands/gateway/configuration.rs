@@ -70,7 +70,7 @@ fn options(reader: &mut Reader, development: bool) -> GatewayOptions {
             let source = reader.given.all("listen").source;
             let error = format!(
                 "without keys this is a development gateway, which listens on loopback only, not on {}: \
-                 give a client-key, or listen on 127.0.0.1",
+                 give --client-key, or listen on 127.0.0.1",
                 listen.ip()
             );
             reader.wrong("listen", &source, error);
