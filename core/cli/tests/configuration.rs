@@ -113,6 +113,10 @@ fn every_error_names_its_setting_and_where_the_value_came_from() {
         ("json = true\n", "json: Is for the command line only"),
         ("admin-key = \"env:PATH\"\n", "admin-key: needs a client-key too (from "),
         ("[[app]]\nid = \"a\"\nclient-key = \"nowhere\"\n", "client-key: nowhere: can't be read: "),
+        ("nats-user = \"x\"\n", "nats-user: needs nats too (from "),
+        ("nats = \"a\"\nnats-password = \"env:PATH\"\n", "nats: there is a password but no user"),
+        ("nats = \"a\"\nnats-token = \"nowhere\"\n", "nats-token: can't be read: "),
+        ("nats = \"a\"\nnats-cert = \"nowhere\"\n", "nats-cert: needs nats-key too (from "),
         ("tls-cert = \"nowhere\"\n", "tls-cert: needs tls-key too (from "),
         ("[[app]]\nid = \"a/b\"\n", "an app's id has 1 to 128 of"),
         ("[[app]]\nid = \"a\"\nclient-key = \"env:PATH\"\n[[app]]\nid = \"b\"\n", "client-key: app \"b\" has none"),
@@ -124,6 +128,18 @@ fn every_error_names_its_setting_and_where_the_value_came_from() {
     }
     let said = check(&["--config", "/nowhere/at all"], &[]).with_code(2).err;
     assert!(said.contains("config: can't read /nowhere/at all"), "{said}");
+}
+
+#[test]
+fn nats_is_configured_like_the_rest() {
+    let folder = Folder::new();
+    folder.file("password", "s3cret\n");
+    let text = "nats = [\"nats://a:4222\", \"tls://b\"]\nnats-user = \"u\"\nnats-password = \"password\"\nnats-prefix = \"chat\"\n";
+    let config = folder.file("gateway.toml", text);
+    check(&["--config", &config], &[]).with_code(0);
+    check(&[], &[("NATS", "nats://a, nats://b"), ("NATS_TIMEOUT", "1s")]).with_code(0);
+    let said = check(&["--config", &config, "--nats-prefix", "a..b"], &[]).with_code(2).err;
+    assert!(said.contains("nats") && said.contains("prefix") && !said.contains("s3cret"), "{said}");
 }
 
 #[test]

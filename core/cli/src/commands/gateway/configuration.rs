@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use realtime_pubsub_gateway::{GatewayOptions, Limits, TlsOptions};
+use realtime_pubsub_gateway::{GatewayOptions, Limits, NatsOptions, TlsOptions};
 use tracing::level_filters::LevelFilter;
 
 use super::file::{AppTable, File};
-use super::keys::{App, KeySource, Keys, resolve};
+use super::keys::{App, KeySource, Keys, key_text, resolve};
 use super::logs::{self, Format};
 use super::read;
 use super::settings::{Given, Reader, Value, boolean, count};
@@ -85,7 +85,8 @@ fn options(reader: &mut Reader, development: bool) -> GatewayOptions {
     options.drain = reader.get("drain", quantity::duration).unwrap_or_default();
     options.drain_window = reader.get("drain-window", duration_or_none).unwrap_or_default();
     options.limits = limits(reader);
-    options.tls = tls(reader);
+    options.tls = pair(reader, "tls-cert", "tls-key").map(|(certificate, key)| TlsOptions::pem(certificate, key));
+    options.nats = nats(reader);
     options
 }
 
@@ -117,23 +118,54 @@ fn limits(reader: &mut Reader) -> Limits {
     limits
 }
 
-fn tls(reader: &mut Reader) -> Option<TlsOptions> {
-    let mut pem = |name: &str, other: &str| {
+/// A certificate chain and its key, which go together.
+fn pair(reader: &mut Reader, certificate: &str, key: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    for (name, other) in [(certificate, key), (key, certificate)] {
         let Value { texts, source } = reader.given.all(name);
-        let text = texts.last()?;
-        if reader.given.all(other).texts.is_empty() {
+        if !texts.is_empty() && reader.given.all(other).texts.is_empty() {
             reader.wrong(name, &source, format!("needs {other} too"));
         }
-        match read(&resolve(text, &source)) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                reader.wrong(name, &source, error);
-                None
-            }
+    }
+    let (certificate, key) = (contents(reader, certificate), contents(reader, key));
+    Some((certificate?, key?))
+}
+
+/// The contents of the file that a setting names.
+fn contents(reader: &mut Reader, name: &str) -> Option<Vec<u8>> {
+    let source = reader.given.all(name).source;
+    reader.get(name, |path| read(&resolve(path, &source)))
+}
+
+fn nats(reader: &mut Reader) -> Option<NatsOptions> {
+    let servers = reader.given.all("nats");
+    if servers.texts.is_empty() {
+        let others = reader.given.0.iter().filter(|(name, _)| name.starts_with("nats-"));
+        for (name, value) in others.map(|(name, value)| (*name, value.clone())).collect::<Vec<_>>() {
+            reader.wrong(name, &value.source, "needs nats too");
         }
+        return None;
+    }
+    let mut nats = NatsOptions::new(servers.texts.join(","));
+    let secret = |reader: &mut Reader, name: &str| {
+        let source = reader.given.all(name).source;
+        reader.get(name, |place| Ok(key_text(place, &source)?.trim().to_owned()))
     };
-    let (certificate, key) = (pem("tls-cert", "tls-key"), pem("tls-key", "tls-cert"));
-    Some(TlsOptions::pem(certificate?, key?))
+    nats.user = reader.get("nats-user", |user| Ok(user.to_owned()));
+    nats.password = secret(reader, "nats-password");
+    nats.token = secret(reader, "nats-token");
+    let source = reader.given.all("nats-credentials").source;
+    nats.credentials_file = reader.get("nats-credentials", |path| {
+        let path = resolve(path, &source);
+        // It is read at each connection; that it can be is known before the first.
+        read(&path).map(|_| path)
+    });
+    nats.tls_required = reader.get("nats-tls", boolean).unwrap_or_default();
+    nats.tls_ca = contents(reader, "nats-ca");
+    nats.tls_client = pair(reader, "nats-cert", "nats-key");
+    nats.prefix = reader.get("nats-prefix", |prefix| Ok(prefix.to_owned())).unwrap_or_default();
+    nats.timeout = reader.get("nats-timeout", quantity::duration).unwrap_or_default();
+    nats.member_timeout = reader.get("nats-member-timeout", quantity::duration).unwrap_or_default();
+    Some(nats)
 }
 
 /// The apps: those of the file's tables, or of the settings.

@@ -33,7 +33,7 @@ const fn switch(name: &'static str, help: &'static str) -> Setting {
 }
 
 /// All of them, under the headings of the help.
-pub(crate) const SETTINGS: [(&str, &[Setting]); 4] = [
+pub(crate) const SETTINGS: [(&str, &[Setting]); 5] = [
     (
         "Options",
         &[
@@ -71,6 +71,33 @@ pub(crate) const SETTINGS: [(&str, &[Setting]); 4] = [
                 "Over how long to spread asking clients to go when the gateway ends; less with few clients, 10 ms for each",
             ),
             one("drain", "TIME", "5s", "How long clients then have to take what is queued for them"),
+        ],
+    ),
+    (
+        "Many gateways as one",
+        &[
+            many("nats", "URL", "", "Be one with the gateways that use this NATS: servers of it, nats:// or tls://"),
+            one("nats-user", "NAME", "", "The user to log in to NATS as"),
+            one("nats-password", "KEY", "", "The user's password, as a KEY: a file, or env:NAME"),
+            one("nats-token", "KEY", "", "The token to log in to NATS with, as a KEY: a file, or env:NAME"),
+            one("nats-credentials", "FILE", "", "A credentials file (.creds) to log in to NATS with"),
+            switch("nats-tls", "Refuse a NATS without TLS"),
+            one("nats-ca", "FILE", "", "Trust these authorities, PEM, and no others; needs TLS"),
+            one("nats-cert", "FILE", "", "Show NATS this certificate chain, PEM"),
+            one("nats-key", "FILE", "", "The certificate's private key, PEM"),
+            one(
+                "nats-prefix",
+                "TEXT",
+                "realtime",
+                "What all subjects in NATS begin with; gateways with the same are one",
+            ),
+            one(
+                "nats-timeout",
+                "TIME",
+                "5s",
+                "For connecting, and for NATS' answer to a ping; longer, and it counts as away",
+            ),
+            one("nats-member-timeout", "TIME", "5s", "Silence of another gateway after which it counts as gone"),
         ],
     ),
     (
