@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust c python node kotlin swift conformance interop)
+suites=(rust c python node kotlin swift conformance interop console)
 declare -A script=(
     [rust]=scripts/test-rust.sh
     [c]=bindings/c/test.sh
@@ -13,6 +13,7 @@ declare -A script=(
     [kotlin]=bindings/uniffi/kotlin/test.sh
     [swift]=bindings/uniffi/swift/test.sh
     [interop]=tests/interop/test.sh
+    [console]=tests/console/test.sh
     [conformance]=tests/conformance/test.sh
 )
 [ $# -gt 0 ] && suites=("$@")
