@@ -138,10 +138,12 @@ class Tile {
     if (this.samples.length > SAMPLES) this.samples.shift()
     this.value.textContent = this.format(sample)
     const top = Math.max(1, ...this.samples)
-    const first = SAMPLES - this.samples.length
-    const points = this.samples.map((y, x) => `${first + x},${(38 - (y / top) * 34).toFixed(1)}`)
+    // A young plot is stretched: half a minute fills it at least.
+    const wide = (SAMPLES - 1) / (Math.max(30, this.samples.length) - 1)
+    const at = (index) => (SAMPLES - 1 - (this.samples.length - 1 - index) * wide).toFixed(1)
+    const points = this.samples.map((y, index) => `${at(index)},${(38 - (y / top) * 34).toFixed(1)}`)
     this.line.setAttribute('points', points.join(' '))
-    this.area.setAttribute('points', [`${first},40`, ...points, `${SAMPLES - 1},40`].join(' '))
+    this.area.setAttribute('points', [`${at(0)},40`, ...points, `${SAMPLES - 1},40`].join(' '))
   }
 }
 

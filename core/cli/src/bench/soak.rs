@@ -259,9 +259,17 @@ async fn left_in(server: &Server) -> Outcome<Vec<String>> {
     }
 }
 
+/// A metric, of all apps together.
 fn metric(text: &str, name: &str) -> u64 {
-    let values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(" ")?.parse::<u64>().ok());
-    values.sum()
+    let value = |line: &str| {
+        let rest = line.strip_prefix(name)?;
+        let number = match rest.strip_prefix('{') {
+            Some(labels) => labels.split_once("} ")?.1,
+            None => rest.strip_prefix(' ')?,
+        };
+        number.parse::<u64>().ok()
+    };
+    text.lines().filter_map(value).sum()
 }
 
 /// A request with the admin token; the body of the answer.
