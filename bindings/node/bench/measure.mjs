@@ -73,9 +73,9 @@ async function receive(count) {
     await all
     return rates(messages)
   }
-  await run(50_000)
+  await run(200_000)
   const received = await run(count)
-  if (bytes !== (count + 50_000) * 128) throw new Error('messages were lost')
+  if (bytes !== (count + 200_000) * 128) throw new Error('messages were lost')
   return received
 }
 
@@ -95,7 +95,7 @@ async function latency(count) {
 const cases = {
   'ack 64': () => rate(client.ack, 64, 1500),
   'ack 1024': () => rate(client.ack, 1024, 1500),
-  'receive 128 B': () => receive(300_000),
+  'receive 128 B': () => receive(600_000),
   'fire and forget': () => fire(1500),
   // The client answers itself: on its core are both sides of it.
   'reply 64': async () => {

@@ -48,19 +48,23 @@ for (let round = 0; round < Number(rounds); round += 1) {
 gateway.send({ stop: true })
 
 const median = numbers => numbers.sort((a, b) => a - b)[numbers.length >> 1]
-console.log(
-  'case'.padEnd(18),
-  ...CLIENTS.map(name => name.padStart(12)),
-  'to published'.padStart(14),
-  'to ws'.padStart(8),
-)
-for (const what of cases) {
-  const [own, other, bare] = CLIENTS.map(name => median(results.get(`${what}/${name}`)))
-  const shown = [own, other, bare].map(value => Math.round(value).toLocaleString('en').padStart(12))
-  console.log(
-    what.padEnd(18),
-    ...shown,
-    `${(own / other).toFixed(2)}x`.padStart(14),
-    `${(own / bare).toFixed(2)}x`.padStart(8),
-  )
+
+/** A table of what `pick` takes from the results. */
+function table(title, pick, cases) {
+  const heads = CLIENTS.map(name => name.padStart(12))
+  console.log(`\n${title.padEnd(40)}`, ...heads, 'to published'.padStart(14), 'to ws'.padStart(8))
+  for (const what of cases) {
+    const [own, other, bare] = CLIENTS.map(name => median(results.get(`${what}/${name}`).map(pick)))
+    const shown = [own, other, bare].map(value => Math.round(value).toLocaleString('en').padStart(12))
+    const [toOther, toBare] = [own / other, own / bare].map(ratio => `${ratio.toFixed(2)}x`)
+    console.log(what.padEnd(40), ...shown, toOther.padStart(14), toBare.padStart(8))
+  }
 }
+
+const throughputs = cases.filter(what => what !== 'ack p50')
+if (throughputs.length > 0) {
+  table('operations a second', result => result.rate, throughputs)
+  // Where the machine is busy with other things, or the gateway is the slower side, these say more.
+  table('operations a second of processor time', result => result.busy, throughputs)
+}
+if (cases.includes('ack p50')) table('microseconds', result => result.rate, ['ack p50'])
