@@ -29,6 +29,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "realtime_pubsub.h"
 
@@ -118,7 +119,31 @@ std::string_view text(Get get, uint64_t handle) {
     return view(out);
 }
 
+inline std::vector<std::string> strings(const rps_str* texts, size_t count) {
+    std::vector<std::string> strings;
+    for (size_t i = 0; i < count; i++) strings.emplace_back(view(texts[i]));
+    return strings;
+}
+
 } // namespace detail
+
+/// Who sent a message.
+struct Sender {
+    std::string connection_id, subject;
+    std::vector<std::string> permissions;
+};
+
+/// A client of the app came or went: `status` is "connected" or "disconnected".
+struct Presence {
+    int64_t code;
+    std::string status, connection_id, subject;
+    std::vector<std::string> permissions;
+};
+
+/// The connection of a session.
+struct Connection {
+    std::string id, app_id, remote_address;
+};
 
 /// A reply that you own.
 class Response {
@@ -134,6 +159,22 @@ private:
     detail::Handle<rps_response_free> handle_;
 };
 
+/// All replies to a message, until the time is up.
+class Replies {
+public:
+    explicit Replies(rps_replies handle) : handle_(handle) {}
+    /// Nothing when the time is up.
+    std::optional<Response> next() const {
+        rps_response response;
+        detail::call(rps_replies_next, handle_.get(), &response);
+        if (response == 0) return std::nullopt;
+        return Response(response);
+    }
+
+private:
+    detail::Handle<rps_replies_free> handle_;
+};
+
 /// A message on its way.
 class Wait {
 public:
@@ -146,6 +187,12 @@ public:
         rps_response response;
         detail::call(rps_wait_for_reply, handle_.get(), int64_t(timeout.count()), &response);
         return Response(response);
+    }
+    /// The time runs from the first time that you ask.
+    Replies replies(Milliseconds timeout = default_timeout) const {
+        rps_replies replies;
+        detail::call(rps_wait_replies, handle_.get(), int64_t(timeout.count()), &replies);
+        return Replies(replies);
     }
     rps_wait get() const noexcept { return handle_.get(); }
 
@@ -187,6 +234,27 @@ public:
         detail::call(rps_message_compression, handle_, &compression);
         return compression != 0;
     }
+    /// Nothing for a message that was published over REST.
+    std::optional<Sender> sender() const {
+        rps_sender sender = RPS_SENDER_INIT;
+        rps_error error;
+        int32_t got = rps_message_sender(handle_, &sender, &error);
+        if (got == RPS_NOT_REPLYABLE) return std::nullopt;
+        if (got != RPS_OK) throw Error(error);
+        return Sender{std::string(detail::view(sender.connection_id)), std::string(detail::view(sender.subject)),
+                      detail::strings(sender.permissions, sender.permissions_len)};
+    }
+    /// Nothing for a message that says nothing of presence.
+    std::optional<Presence> presence() const {
+        rps_presence presence = RPS_PRESENCE_INIT;
+        rps_error error;
+        int32_t got = rps_message_presence(handle_, &presence, &error);
+        if (got == RPS_INVALID_ARGUMENT) return std::nullopt;
+        if (got != RPS_OK) throw Error(error);
+        return Presence{presence.code, std::string(detail::view(presence.status)),
+                        std::string(detail::view(presence.connection_id)), std::string(detail::view(presence.subject)),
+                        detail::strings(presence.permissions, presence.permissions_len)};
+    }
     /// `data` is JSON.
     Wait reply(std::string_view data, std::string_view status = "ok", bool compress = false) const {
         rps_reply_options options = RPS_REPLY_OPTIONS_INIT;
@@ -218,9 +286,43 @@ private:
     const rps_event_view& view_;
 };
 
+/// An event that you own.
+class OwnedEvent {
+public:
+    explicit OwnedEvent(rps_event handle) : handle_(handle) { detail::call(rps_event_get, handle, &view_); }
+    /// As a listener would be told of it; valid as long as this.
+    Event event() const { return Event(view_); }
+    /// Where it is a message.
+    Message message() const { return event().message().retain(); }
+
+private:
+    detail::Handle<rps_event_free> handle_;
+    rps_event_view view_ = RPS_EVENT_VIEW_INIT;
+};
+
+/// The messages that match a pattern, without callbacks.
+class Messages {
+public:
+    explicit Messages(rps_messages handle) : handle_(handle) {}
+    /// Waits for the next, for ever by default; nothing when it does not come in time.
+    std::optional<Message> next(Milliseconds timeout = default_timeout) const {
+        rps_message message;
+        rps_error error;
+        int32_t got = rps_messages_next(handle_.get(), int64_t(timeout.count()), &message, &error);
+        if (got == RPS_TIMEOUT) return std::nullopt;
+        if (got != RPS_OK) throw Error(error);
+        return Message::owning(message);
+    }
+
+private:
+    detail::Handle<rps_messages_free> handle_;
+};
+
 using Listener = std::function<void(const Event&)>;
 /// Called with nothing, or with what went wrong.
 using Completion = std::function<void(const std::optional<Error>&)>;
+/// Called with the reply, or with what went wrong and no reply.
+using ReplyCompletion = std::function<void(const std::optional<Error>&, std::optional<Response>)>;
 /// Gives the URL; what it throws is the reason why there is none.
 using UrlProvider = std::function<std::string()>;
 using Logger = std::function<void(int32_t level, std::string_view target, std::string_view message)>;
@@ -232,13 +334,30 @@ inline rps_listener_callback callback(Listener listener) {
             new Listener(std::move(listener)), destroy<Listener>};
 }
 
-inline rps_completion callback(Completion completion) {
+inline std::optional<Error> failure(const rps_outcome* outcome) {
+    std::optional<Error> error;
+    if (outcome->number != RPS_OK) error.emplace(outcome->number, view(outcome->text), view(outcome->topic));
+    return error;
+}
+
+inline rps_completion callback(ReplyCompletion completion) {
     auto call = [](void* to, const rps_outcome* outcome) {
         guard([&] {
-            std::optional<Error> error;
-            if (outcome->number != RPS_OK) error.emplace(outcome->number, view(outcome->text), view(outcome->topic));
-            (*static_cast<Completion*>(to))(error);
+            std::optional<Response> response;
+            if (outcome->response != 0) {
+                rps_response kept;
+                detail::call(rps_response_retain, outcome->response, &kept);
+                response.emplace(kept);
+            }
+            (*static_cast<ReplyCompletion*>(to))(failure(outcome), std::move(response));
         });
+    };
+    return {call, new ReplyCompletion(std::move(completion)), destroy<ReplyCompletion>};
+}
+
+inline rps_completion callback(Completion completion) {
+    auto call = [](void* to, const rps_outcome* outcome) {
+        guard([&] { (*static_cast<Completion*>(to))(failure(outcome)); });
     };
     return {call, new Completion(std::move(completion)), destroy<Completion>};
 }
@@ -251,6 +370,8 @@ inline rps_url_provider callback(UrlProvider provider) {
                 rps_url_answer(request, url.data(), url.size(), nullptr);
             } catch (const std::exception& error) {
                 rps_url_refuse(request, RPS_STR(error.what()), nullptr);
+            } catch (...) {
+                rps_url_refuse(request, RPS_LIT("it threw something that is no std::exception"), nullptr);
             }
         });
     };
@@ -297,6 +418,19 @@ public:
         detail::call(rps_client_state, get(), &state);
         return state;
     }
+    /// Nothing without a session.
+    std::optional<Connection> connection() const {
+        rps_event handle;
+        rps_error error;
+        int32_t got = rps_client_connection(get(), &handle, &error);
+        if (got == RPS_NOT_CONNECTED) return std::nullopt;
+        if (got != RPS_OK) throw Error(error);
+        OwnedEvent owned(handle);
+        const Event event = owned.event();
+        const rps_event_view& view = event.view();
+        return Connection{std::string(detail::view(view.connection_id)), std::string(detail::view(view.app_id)),
+                          std::string(detail::view(view.remote_address))};
+    }
     rps_stats stats() const {
         rps_stats stats = RPS_STATS_INIT;
         detail::call(rps_client_stats, get(), &stats);
@@ -328,10 +462,21 @@ public:
         detail::call(rps_poll, get(), int64_t(timeout.count()), max, &handled);
         return handled;
     }
-    void wait_for(std::string_view name, Milliseconds timeout = default_timeout) const {
+    /// What to watch for reading, for a client made with RPS_DISPATCH_POLL.
+    int32_t fd() const {
+        int32_t fd;
+        detail::call(rps_client_fd, get(), &fd);
+        return fd;
+    }
+    OwnedEvent wait_for(std::string_view name, Milliseconds timeout = default_timeout) const {
         rps_event event;
         detail::call(rps_wait_for, get(), name.data(), name.size(), int64_t(timeout.count()), &event);
-        rps_event_free(event, nullptr);
+        return OwnedEvent(event);
+    }
+    Messages messages(std::string_view pattern) const {
+        rps_messages messages;
+        detail::call(rps_messages_new, get(), pattern.data(), pattern.size(), &messages);
+        return Messages(messages);
     }
 
     /// `payload` is JSON.
@@ -358,6 +503,11 @@ public:
     /// Calls `done` when the ack came or won't.
     void on_ack(const Wait& wait, Completion done, Milliseconds timeout = default_timeout) const {
         detail::call(rps_wait_for_ack_async, get(), wait.get(), int64_t(timeout.count()),
+                     detail::callback(std::move(done)), nullptr);
+    }
+    /// Calls `done` with the next reply, or when it won't come.
+    void on_reply(const Wait& wait, ReplyCompletion done, Milliseconds timeout = default_timeout) const {
+        detail::call(rps_wait_for_reply_async, get(), wait.get(), int64_t(timeout.count()),
                      detail::callback(std::move(done)), nullptr);
     }
     void set_logger(int32_t level, Logger logger) const {
@@ -392,6 +542,13 @@ public:
         return std::string(detail::text(rps_text_get, text));
     }
     void fault(int32_t fault, uint32_t value = 0) const { detail::call(rps_gateway_fault, handle_.get(), fault, value); }
+    /// Closes a subject's connections, and says how many there were.
+    uint64_t kick(std::string_view subject, uint16_t code, std::string_view reason) const {
+        uint64_t closed;
+        detail::call(rps_gateway_kick, handle_.get(), subject.data(), subject.size(), code, reason.data(), reason.size(),
+                     &closed);
+        return closed;
+    }
     void stop() const { detail::call(rps_gateway_stop, handle_.get()); }
     rps_gateway get() const noexcept { return handle_.get(); }
 

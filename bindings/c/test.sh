@@ -6,7 +6,12 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 cc=${CC:-gcc} cxx=${CXX:-g++}
 # Installs what is missing where that is possible.
-ensure() { command -v "$1" >/dev/null || { [ "$(id -u)" = 0 ] && apt-get install -qy --no-install-recommends "$2"; } >/dev/null 2>&1; }
+ensure() {
+    command -v "$1" >/dev/null && return
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return
+    { apt-get install -qy --no-install-recommends "$2" ||
+        { apt-get update -q && apt-get install -qy --no-install-recommends "$2"; }; } >/dev/null 2>&1
+}
 ensure "$cc" gcc && ensure "$cxx" g++
 command -v "$cc" >/dev/null && command -v "$cxx" >/dev/null || { echo "no C and C++ compiler here ($cc, $cxx)"; exit 77; }
 
@@ -97,7 +102,7 @@ step "a panic in every function under AddressSanitizer" \
 if ensure valgrind valgrind; then
     for program in behaviour-c lifecycle-c surface-c cpp-cpp; do step "$program under valgrind" checked $program; done
 else
-    notes+=("valgrind is not installed: not run under it")
+    notes+=("NOT RUN: valgrind is not installed")
 fi
 
 # ---- installed, and found from an empty folder
@@ -118,7 +123,7 @@ found_by_pkg_config() {
 if ensure pkg-config pkg-config; then
     step "found by pkg-config, shared and static" eval '(found_by_pkg_config)'
 else
-    notes+=("pkg-config is not installed: not tried")
+    notes+=("NOT RUN: pkg-config is not installed")
 fi
 found_by_cmake() {
     local static
@@ -131,7 +136,7 @@ found_by_cmake() {
 if ensure cmake cmake; then
     step "found by CMake, shared and static" found_by_cmake
 else
-    notes+=("cmake is not installed: not tried")
+    notes+=("NOT RUN: cmake is not installed")
 fi
 
 # ---- the examples
@@ -160,13 +165,19 @@ if [ -x "$examples/basic" ]; then
 fi
 
 # ---- the Rust side
+# Miri and ThreadSanitizer come with a nightly toolchain, which is asked for where rustup is.
+nightly() {
+    command -v rustup >/dev/null || return
+    rustup component add --toolchain nightly miri rust-src || rustup toolchain install nightly --profile minimal --component miri,rust-src
+}
+if [ "${MIRI:-1}" != 0 ] || [ "${TSAN:-1}" != 0 ]; then nightly >"$work/nightly.log" 2>&1; fi
 if [ "${MIRI:-1}" = 0 ]; then
-    notes+=("Miri: left out")
+    notes+=("NOT RUN: Miri, left out by MIRI=0")
 elif cargo +nightly miri --version >/dev/null 2>&1; then
     step "the table of handles under Miri" \
         env CARGO_TARGET_DIR="$target/miri-c" cargo +nightly miri test --quiet --package realtime-pubsub-bindings --lib handles
 else
-    notes+=("Miri is not installed (rustup component add miri --toolchain nightly): not run")
+    notes+=("NOT RUN: Miri is not installed, and rustup could not (rustup component add miri --toolchain nightly)")
 fi
 # gcc's ThreadSanitizer alone would see races that are none: Rust's locks must be instrumented too, its standard library
 # included, and both halves use the runtime that comes with Rust.
@@ -186,12 +197,12 @@ tsan_run() {
 sysroot=$(rustc +nightly --print sysroot 2>/dev/null)
 tsan_runtime=$sysroot/lib/rustlib/x86_64-unknown-linux-gnu/lib/librustc-nightly_rt.tsan.a
 if [ "${TSAN:-1}" = 0 ]; then
-    notes+=("ThreadSanitizer: left out")
+    notes+=("NOT RUN: ThreadSanitizer, left out by TSAN=0")
 elif [ -e "$tsan_runtime" ] && [ -d "$sysroot/lib/rustlib/src/rust/library" ]; then
     step "build for ThreadSanitizer" tsan_build
     for program in behaviour lifecycle surface; do step "$program under ThreadSanitizer" tsan_run $program; done
 else
-    notes+=("ThreadSanitizer needs x86-64 Linux and rustup component add rust-src --toolchain nightly: not run")
+    notes+=("NOT RUN: ThreadSanitizer needs x86-64 Linux and rustup component add rust-src --toolchain nightly")
 fi
 
 release=$target/release/librealtime_pubsub.so

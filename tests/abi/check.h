@@ -78,11 +78,15 @@ static inline int contains(rps_str view, const char *text) {
     return 0;
 }
 
-/* A client of the gateway with this subject, not connected. */
-static inline rps_client make_client(rps_gateway gateway, const char *subject, const rps_options *options) {
+/* A client of the gateway with this subject, not connected. Waits that don't say for how long get 30 s: on a machine that
+ * is busy no test is to fail for that. */
+static inline rps_client make_client(rps_gateway gateway, const char *subject, const rps_options *given) {
+    rps_options patient = RPS_OPTIONS_INIT, *options = &patient;
     rps_text text;
     rps_str url;
     rps_client client;
+    if (given) patient = *given;
+    patient.wait_timeout_ms = patient.barrier_timeout_ms = 30000;
     OK(rps_gateway_url_with_token(gateway, RPS_STR(subject), NULL, &text, &E));
     OK(rps_text_get(text, &url, &E));
     OK(rps_client_new(url.data, url.len, options, &client, &E));

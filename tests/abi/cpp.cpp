@@ -43,6 +43,17 @@ int main() {
         std::promise<bool> acked;
         alice.on_ack(alice.send("1"), [&](const std::optional<rps::Error>& error) { acked.set_value(!error); });
         CHECK(acked.get_future().get());
+        std::promise<std::string> answered;
+        alice.on_reply(alice.publish("chat", "2", {"", "x"}),
+                       [&](const std::optional<rps::Error>& error, std::optional<rps::Response> response) {
+                           answered.set_value(error ? error->what() : std::string(response->status()));
+                       });
+        CHECK(answered.get_future().get() == "fine");
+        auto replies = alice.publish("chat", "3", {"", "x"}).replies(30s);
+        CHECK(replies.next()->data() == "\"Got it!\"");
+        CHECK(!alice.publish("nobody", "4").replies(1ms).next());
+        CHECK(message.sender()->subject == "alice" && message.sender()->permissions.size() > 0 && !message.presence());
+        CHECK(message.sender()->connection_id == alice.connection()->id && alice.connection()->app_id == "local");
         CHECK(bob.off(id) && !bob.off(id) && alive.use_count() == 1);
         try {
             alice.wait_for("a.b", 1ms);
@@ -50,7 +61,18 @@ int main() {
         } catch (const rps::Error& error) {
             CHECK(error.number() == RPS_TIMEOUT && std::string(error.name()) == "TIMEOUT");
         }
+        CHECK(alice.wait_for("session.started").event().kind() == RPS_EVENT_SESSION_STARTED);
+
+        auto inbound = bob.messages("secure/inbound.*");
+        CHECK(!inbound.next(0ms));
+        bob.subscribe_remote_topic("secure/inbound");
+        alice.send("5", {"", "create"});
+        auto created = inbound.next();
+        CHECK(created && created->payload() == "5" && created->message_type() == "create");
         alice.disconnect(5s);
+        auto left = inbound.next()->presence();
+        CHECK(left && left->status == "disconnected" && left->code == -1 && left->subject == "alice");
+        CHECK(gateway.kick("bob", 4000, "test") == 1 && !alice.connection());
         CHECK(alice.state() == RPS_STATE_CLOSED && alice.stats().acks >= 2);
     }
     {
@@ -59,6 +81,25 @@ int main() {
         failing.once("error", [&](const rps::Event& event) { said.set_value(std::string(event.text())); });
         failing.start();
         CHECK(said.get_future().get().find("no token") != std::string::npos);
+    }
+    {
+        rps::Client failing(rps::UrlProvider([]() -> std::string { throw 1; }));
+        std::promise<std::string> said;
+        failing.once("error", [&](const rps::Event& event) { said.set_value(std::string(event.text())); });
+        failing.start();
+        CHECK(said.get_future().get().find("no std::exception") != std::string::npos);
+    }
+    {
+        // An event loop.
+        rps_options options = RPS_OPTIONS_INIT;
+        options.dispatch = RPS_DISPATCH_POLL;
+        rps::Client polled(gateway.url("polled"), &options);
+        int ticks = 0;
+        polled.on("main.*", [&](const rps::Event&) { ticks++; });
+        polled.connect();
+        polled.publish("main", "1");
+        while (ticks == 0) polled.poll(30s);
+        CHECK(polled.fd() >= 0);
     }
     {
         // A client that ends within its own listener.

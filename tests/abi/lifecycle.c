@@ -235,7 +235,7 @@ static void *use_it(void *user_data) {
         int32_t state;
         got = rps_publish(r->client, RPS_LIT("main"), RPS_LIT("1"), NULL, &wait, &error);
         if (got == RPS_OK) {
-            rps_wait_for_ack(wait, 1000, &error);
+            rps_wait_for_ack(wait, -1, &error);
             rps_wait_free(wait, &error);
         }
         if (rps_on(r->client, RPS_LIT("main.*"), listener(nothing, NULL, NULL), &on, &error) == RPS_OK)
