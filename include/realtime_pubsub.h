@@ -610,7 +610,8 @@ typedef struct rps_completion {
 
 /**
  * Called when a client needs the URL to connect to, at each attempt: on a thread that may block. Answer with
- * rps_url_answer() or rps_url_refuse(), there or later, on any thread. It must not throw.
+ * rps_url_answer() or rps_url_refuse(), there or later, on any thread. One call runs at a time: while one has not
+ * returned, the client waits before it asks again, and counts that among `provider_timeout_ms`. It must not throw.
  */
 typedef struct rps_url_provider {
     /** The function. */

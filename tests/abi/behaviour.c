@@ -117,7 +117,7 @@ static void conversation(rps_gateway gateway) {
     GIVES(RPS_INVALID_HANDLE, rps_event_free(kept, &E));
 
     /* all replies */
-    OK(rps_wait_replies(wait, 30000, &replies, &E));
+    OK(rps_wait_replies(wait, 60000, &replies, &E));
     OK(rps_replies_next(replies, &response, &E));
     CHECK(response != 0);
     OK(rps_response_data(response, &text, &E));
@@ -182,7 +182,7 @@ static void streams(rps_gateway gateway) {
     GIVES(RPS_TIMEOUT, rps_messages_next(messages, 0, &message, &E));
     OK(rps_subscribe_remote_topic(watcher, RPS_LIT("secure/inbound"), &E));
     guest = make_connected(gateway, "guest", NULL);
-    OK(rps_messages_next(messages, 30000, &message, &E));
+    OK(rps_messages_next(messages, 60000, &message, &E));
     OK(rps_message_presence(message, &presence, &E));
     CHECK(is(presence.status, "connected") && presence.code == 0 && is(presence.subject, "guest"));
     OK(rps_message_free(message, &E));
@@ -190,7 +190,7 @@ static void streams(rps_gateway gateway) {
     OK(rps_event_free(event, &E));
     GIVES(RPS_TIMEOUT, rps_wait_for(guest, RPS_LIT("a.b"), 0, &event, &E));
     OK(rps_client_free(guest, &E));
-    OK(rps_messages_next(messages, 30000, &message, &E));
+    OK(rps_messages_next(messages, 60000, &message, &E));
     OK(rps_message_presence(message, &presence, &E));
     CHECK(is(presence.status, "disconnected") && presence.code == -1);
     OK(rps_message_free(message, &E));
@@ -277,14 +277,14 @@ static void polling(rps_gateway gateway) {
     OK(rps_connect_async(client, -1, completion(on_event_outcome, &session), NULL, &E));
     OK(rps_on(client, RPS_LIT("main.tick"), listener(count_call, NULL), NULL, &E));
     while (value(&calls) == 0) {
-        CHECK(poll(&fd, 1, 30000) == 1);
+        CHECK(poll(&fd, 1, 60000) == 1);
         OK(rps_poll(client, 0, 0, &handled, &E));
     }
     rps_publish_options tick = RPS_PUBLISH_OPTIONS_INIT;
     tick.message_type = RPS_VIEW("tick");
     for (int i = 0; i < 1000; i++) OK(rps_publish(client, RPS_LIT("main"), RPS_LIT("1"), &tick, NULL, &E));
     while (value(&calls) < 1001) {
-        CHECK(poll(&fd, 1, 30000) == 1);
+        CHECK(poll(&fd, 1, 60000) == 1);
         OK(rps_poll(client, 0, 7, &handled, &E));
         CHECK(handled <= 7);
     }
@@ -333,6 +333,7 @@ static void on_refused(void *user_data, const rps_event_view *event) {
 static void providers(rps_gateway gateway) {
     rps_options options = RPS_OPTIONS_INIT;
     options.backoff_min_ms = options.backoff_max_ms = 1;
+    be_patient(&options);
     for (int mode = 0; mode < 3; mode++) {
         url_source source = {gateway, 0, mode, 0};
         rps_url_provider provider = {provide, &source, on_destroy};
@@ -350,7 +351,7 @@ static void providers(rps_gateway gateway) {
             OK(rps_text_get(text, &url, &E));
             OK(rps_url_answer(source.later, url.data, url.len, &E));
             OK(rps_text_free(text, &E));
-            OK(rps_wait_for(client, RPS_LIT("session.started"), 30000, &event, &E));
+            OK(rps_wait_for(client, RPS_LIT("session.started"), 60000, &event, &E));
             OK(rps_event_free(event, &E));
         } else {
             OK(rps_connect(client, -1, &E));
@@ -393,6 +394,7 @@ static void hanging_provider(rps_gateway gateway) {
     reset();
     options.backoff_min_ms = options.backoff_max_ms = 1;
     options.provider_timeout_ms = 100;
+    be_patient(&options);
     OK(rps_client_new_with_provider(provider, &options, &client, &E));
     OK(rps_on(client, RPS_LIT("error"), listener(on_given_up, &source), NULL, &E));
     OK(rps_start(client, &E));
@@ -471,6 +473,7 @@ static void troubles(rps_gateway gateway) {
     OK(rps_gateway_url_with_token(gateway, RPS_LIT("nobody"), &nothing, &text, &E));
     OK(rps_text_get(text, &url, &E));
     options.offline = RPS_OFFLINE_FAIL;
+    be_patient(&options);
     OK(rps_client_new(url.data, url.len, &options, &client, &E));
     OK(rps_connect(client, -1, &E));
     GIVES(RPS_FORBIDDEN, rps_subscribe_remote_topic(client, RPS_LIT("secure/x"), &E));
@@ -487,6 +490,80 @@ static void troubles(rps_gateway gateway) {
     CHECK(strstr(E.message, "503"));
     OK(rps_client_free(client, &E));
     OK(rps_gateway_fault(gateway, RPS_FAULT_NONE, 0, &E));
+}
+
+/* A full inbox drops, counts and tells. */
+
+typedef struct lag {
+    long seen, first, last;
+    uint64_t dropped;
+} lag;
+static void on_number(void *user_data, const rps_event_view *event) {
+    lag *l = (lag *)user_data;
+    rps_str text;
+    OK(rps_message_payload(event->message, &text, &E));
+    l->last = strtol(text.data, NULL, 10);
+    if (l->seen++ == 0) l->first = l->last;
+}
+static void on_lagged(void *user_data, const rps_event_view *event) {
+    CHECK(event->kind == RPS_EVENT_LAGGED && event->dropped > 0);
+    ((lag *)user_data)->dropped += event->dropped;
+}
+static void lagging(rps_gateway gateway) {
+    for (int32_t overflow = RPS_OVERFLOW_DROP_OLDEST; overflow <= RPS_OVERFLOW_DROP_NEWEST; overflow++) {
+        lag l = {0, 0, 0, 0};
+        rps_options options = RPS_OPTIONS_INIT;
+        rps_stats stats = RPS_STATS_INIT;
+        options.dispatch = RPS_DISPATCH_POLL;
+        options.overflow = overflow;
+        options.inbox_messages = 10;
+        reset();
+        rps_client client = make_connected(gateway, "lagging", &options);
+        OK(rps_on(client, RPS_LIT("main.*"), listener(on_number, &l), NULL, &E));
+        OK(rps_on(client, RPS_LIT("lagged"), listener(on_lagged, &l), NULL, &E));
+        for (int i = 0; i < 30; i++) {
+            char number[12];
+            snprintf(number, sizeof number, "%d", i);
+            OK(rps_publish(client, RPS_LIT("main"), RPS_STR(number), NULL, NULL, &E));
+        }
+        do { /* all come back before anything is taken */
+            OK(rps_flush(client, &E));
+            OK(rps_client_stats(client, &stats, &E));
+        } while (stats.inbox_len + stats.dropped < 30);
+        while (l.seen + (long)l.dropped < 30) OK(rps_poll(client, 60000, 0, NULL, &E));
+        OK(rps_client_stats(client, &stats, &E));
+        CHECK(l.dropped > 0 && l.seen + (long)l.dropped == 30 && stats.dropped == l.dropped);
+        CHECK(overflow == RPS_OVERFLOW_DROP_OLDEST ? l.last == 29 && l.first > 0 : l.first == 0 && l.last < 29);
+        OK(rps_client_free(client, &E));
+        CHECK(value(&destroyed) == 2);
+    }
+}
+
+/* At least once, and dropped where it comes twice. */
+static void again(rps_gateway gateway) {
+    rps_options sending = RPS_OPTIONS_INIT, receiving = RPS_OPTIONS_INIT;
+    rps_stats stats = RPS_STATS_INIT;
+    rps_wait wait;
+    reset();
+    sending.retry = 1;
+    sending.backoff_min_ms = sending.backoff_max_ms = 1;
+    receiving.dedupe = 100;
+    rps_client sender = make_connected(gateway, "sender", &sending);
+    rps_client receiver = make_connected(gateway, "receiver", &receiving);
+    OK(rps_on(receiver, RPS_LIT("main.*"), listener(count_call, NULL), NULL, &E));
+    OK(rps_gateway_fault(gateway, RPS_FAULT_DROP_ACKS, 0, &E));
+    OK(rps_publish(sender, RPS_LIT("main"), RPS_LIT("1"), NULL, &wait, &E));
+    OK(rps_flush(sender, &E));
+    OK(rps_gateway_fault(gateway, RPS_FAULT_NONE, 0, &E));
+    OK(rps_gateway_kick(gateway, RPS_LIT("sender"), 4000, RPS_LIT("test"), NULL, &E));
+    OK(rps_wait_for_ack(wait, -1, &E)); /* of the one that was written again */
+    OK(rps_wait_free(wait, &E));
+    OK(rps_publish(sender, RPS_LIT("main"), RPS_LIT("2"), NULL, NULL, &E));
+    CHECK(reaches(&calls, 2));
+    OK(rps_client_stats(receiver, &stats, &E));
+    CHECK(stats.duplicates == 1 && value(&calls) == 2);
+    OK(rps_client_free(sender, &E));
+    OK(rps_client_free(receiver, &E));
 }
 
 static void arguments(rps_gateway gateway) {
@@ -548,6 +625,8 @@ int main(void) {
     providers(gateway);
     hanging_provider(gateway);
     troubles(gateway);
+    lagging(gateway);
+    again(gateway);
     arguments(gateway);
     OK(rps_gateway_stop(gateway, &E));
     OK(rps_gateway_free(gateway, &E));

@@ -17,9 +17,14 @@ using namespace std::chrono_literals;
 
 int main() {
     rps::LocalGateway gateway;
+    // On a machine that is busy, or under valgrind, no test is to fail because something took long.
+    rps_options patient = RPS_OPTIONS_INIT;
+    patient.connect_timeout_ms = 120000;
+    patient.handshake_timeout_ms = patient.welcome_timeout_ms = patient.provider_timeout_ms = 60000;
+    patient.wait_timeout_ms = patient.barrier_timeout_ms = patient.pong_timeout_ms = 60000;
     {
-        rps::Client alice(gateway.url("alice"));
-        rps::Client bob(rps::UrlProvider([&] { return gateway.url("bob"); }));
+        rps::Client alice(gateway.url("alice"), &patient);
+        rps::Client bob(rps::UrlProvider([&] { return gateway.url("bob"); }), &patient);
         std::promise<rps::Message> kept;
         std::atomic<int> calls{0};
         auto alive = std::make_shared<int>(1);
@@ -29,17 +34,17 @@ int main() {
             throw std::runtime_error("on purpose");
         });
         CHECK(alive.use_count() == 2);
-        alice.connect(10s);
+        alice.connect(120s);
         bob.connect();
         bob.subscribe_remote_topic("chat");
         auto wait = alice.publish("chat", "\"Hello\"", {"", "text-message", true, false});
-        wait.wait_for_ack(5s);
+        wait.wait_for_ack(60s);
         auto reply = wait.wait_for_reply();
         CHECK(reply.data() == "\"Got it!\"" && reply.status() == "fine" && reply.id() == wait.id());
         auto message = kept.get_future().get();
         CHECK(message.topic() == "chat" && message.message_type() == "text-message" && message.compression());
         CHECK(message.payload() == "\"Hello\"");
-        CHECK(alice.request("chat", "1", {"", "x"}, 5s).status() == "fine");
+        CHECK(alice.request("chat", "1", {"", "x"}, 60s).status() == "fine");
         std::promise<bool> acked;
         alice.on_ack(alice.send("1"), [&](const std::optional<rps::Error>& error) { acked.set_value(!error); });
         CHECK(acked.get_future().get());
@@ -49,7 +54,7 @@ int main() {
                            answered.set_value(error ? error->what() : std::string(response->status()));
                        });
         CHECK(answered.get_future().get() == "fine");
-        auto replies = alice.publish("chat", "3", {"", "x"}).replies(30s);
+        auto replies = alice.publish("chat", "3", {"", "x"}).replies(60s);
         CHECK(replies.next()->data() == "\"Got it!\"");
         CHECK(!alice.publish("nobody", "4").replies(1ms).next());
         CHECK(message.sender()->subject == "alice" && message.sender()->permissions.size() > 0 && !message.presence());
@@ -69,7 +74,7 @@ int main() {
         alice.send("5", {"", "create"});
         auto created = inbound.next();
         CHECK(created && created->payload() == "5" && created->message_type() == "create");
-        alice.disconnect(5s);
+        alice.disconnect(60s);
         auto left = inbound.next()->presence();
         CHECK(left && left->status == "disconnected" && left->code == -1 && left->subject == "alice");
         CHECK(gateway.kick("bob", 4000, "test") == 1 && !alice.connection());
@@ -91,19 +96,19 @@ int main() {
     }
     {
         // An event loop.
-        rps_options options = RPS_OPTIONS_INIT;
+        rps_options options = patient;
         options.dispatch = RPS_DISPATCH_POLL;
         rps::Client polled(gateway.url("polled"), &options);
         int ticks = 0;
         polled.on("main.*", [&](const rps::Event&) { ticks++; });
         polled.connect();
         polled.publish("main", "1");
-        while (ticks == 0) polled.poll(30s);
+        while (ticks == 0) polled.poll(60s);
         CHECK(polled.fd() >= 0);
     }
     {
         // A client that ends within its own listener.
-        auto client = std::make_unique<rps::Client>(gateway.url("short"));
+        auto client = std::make_unique<rps::Client>(gateway.url("short"), &patient);
         std::promise<void> ended;
         client->connect();
         client->on("main.*", [&](const rps::Event&) {

@@ -216,17 +216,21 @@ impl Session<'_> {
 
     /// Hands what was read to the inbox.
     pub(super) fn hand_over(&mut self) {
-        self.counts.dropped += self.shared.inbox.push(&mut self.batch);
-        self.batch_bytes = 0;
+        // Counted before it is told, so that a listener finds its message in the counters.
+        let counters = &self.shared.counters;
+        let mut dropped = std::mem::take(&mut self.counts.dropped);
         if self.counts.messages_received > 0 {
             let counts = std::mem::take(&mut self.counts);
-            let counters = &self.shared.counters;
             Counters::add(&counters.messages_received, counts.messages_received);
             Counters::add(&counters.bytes_received, counts.bytes_received);
             Counters::add(&counters.unmatched, counts.unmatched);
             Counters::add(&counters.duplicates, counts.duplicates);
             Counters::add(&counters.unreadable, counts.unreadable);
-            Counters::add(&counters.dropped, counts.dropped);
         }
+        dropped += self.shared.inbox.push(&mut self.batch);
+        if dropped > 0 {
+            Counters::add(&counters.dropped, dropped);
+        }
+        self.batch_bytes = 0;
     }
 }
