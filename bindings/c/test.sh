@@ -184,7 +184,7 @@ guide_programs() {
         printf '    std::cout << "done" << std::endl;\n}\n'
     } >"$work/guide.cpp"
     # shellcheck disable=SC2086
-    "$cc" -Wall -Wextra -Werror "$work/guide.c" -o "$work/bin/guide-c" $flags &&
+    "$cc" -Wall -Wextra -Wno-unused-parameter -Werror "$work/guide.c" -o "$work/bin/guide-c" $flags &&
         "$cxx" -std=c++17 -Wall -Wextra -Werror "$work/guide.cpp" -o "$work/bin/guide-cpp" $flags || return
     timeout 60 "$work/bin/guide-c" | grep 'reply: "Got it!"' && timeout 60 "$work/bin/guide-cpp" | grep done
 }
