@@ -8,6 +8,7 @@ use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use realtime_pubsub::{Client, Delivery, Inbox, Kick, ListenerId, Publish, RawJson, Settled};
 
@@ -353,9 +354,21 @@ impl Core {
 
     // ---- listening
 
-    /// Registers a listener; its id is the key under which `take` looks it up.
-    fn listen(&self, py: Python<'_>, name: &str, once: bool) -> PyResult<u64> {
-        Ok(self.client()?.listen(name, once).or_raise(py)?.get())
+    /// Registers a listener, and gives it its id, under which it is in `listeners` before `take` looks it up on
+    /// another thread.
+    fn listen(
+        &self,
+        name: &str,
+        once: bool,
+        listener: &Bound<'_, PyAny>,
+        listeners: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let client = self.client()?;
+        with_critical_section(listeners, || {
+            let id = client.listen(name, once).or_raise(listeners.py())?.get();
+            listener.setattr(intern!(listeners.py(), "id"), id)?;
+            listeners.set_item(id, listener)
+        })
     }
 
     /// Takes a listener off. Says whether it was there.

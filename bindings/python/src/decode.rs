@@ -75,7 +75,7 @@ impl<'py> Reader<'_, 'py> {
     fn string(&mut self) -> Option<Bound<'py, PyString>> {
         let from = self.at + 1;
         let rest = self.text.as_bytes().get(from..)?;
-        let length = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\')?;
+        let length = memchr::memchr2(b'"', b'\\', rest)?;
         if rest[length] == b'\\' {
             return None;
         }

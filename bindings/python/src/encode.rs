@@ -64,6 +64,13 @@ impl<'py> Encoder<'_, 'py> {
         let bytes = text.as_bytes();
         self.out.reserve(bytes.len() + 2);
         self.out.push(b'"');
+        // Nearly always there is nothing to escape, and the compiler looks at many bytes at once.
+        let special = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+        if bytes.iter().fold(0, |found, byte| found | special(byte)) == 0 {
+            self.out.extend_from_slice(bytes);
+            self.out.push(b'"');
+            return Ok(());
+        }
         let mut from = 0;
         for (at, byte) in bytes.iter().enumerate() {
             if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {

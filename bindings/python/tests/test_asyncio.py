@@ -272,6 +272,22 @@ async def test_request_and_serve(realtime_client):
             await asker.request("math", [1], "add", timeout=0.05)
 
 
+async def test_whatever_goes_wrong_with_an_answer_becomes_a_reply(realtime_client):
+    async with realtime_client("server") as server, realtime_client("asker") as asker:
+
+        async def asks_in_vain(message):
+            return await server.request("nobody", 1, timeout=0.01)
+
+        async with (
+            await server.serve("math", "asks", asks_in_vain),
+            await server.serve("math", "has-no-json", lambda message: object()),
+        ):
+            for kind, why in (("asks", "reply"), ("has-no-json", "default=")):
+                failed = await asker.request("math", 1, kind, timeout=5)
+                assert failed.status == "error"
+                assert why in failed.data
+
+
 async def test_replies_streams_the_answers_of_several(realtime_client):
     async with realtime_client("a") as a, realtime_client("b") as b, realtime_client("c") as c:
         for client in (b, c):
@@ -338,6 +354,19 @@ async def test_errors_say_what_and_carry_their_number(realtime_client):
             await client.publish("", 1)
     with pytest.raises(ClosedError):
         await client.publish("chat", 1)
+
+
+def test_exceptions_have_the_numbers_and_names_of_every_language():
+    names = [
+        "INVALID_ARGUMENT", "INVALID_HANDLE", "NOT_CONNECTED", "TIMEOUT", "CLOSED", "CONNECTION_LOST", "QUEUE_FULL",
+        "MESSAGE_TOO_LARGE", "FORBIDDEN", "HANDSHAKE_FAILED", "URL_PROVIDER_FAILED", "PROTOCOL_VIOLATION", "CANCELLED",
+        "WOULD_DEADLOCK", "INTERNAL", "NOT_REPLYABLE",
+    ]  # fmt: skip
+    exceptions = [thing for thing in vars(realtime_pubsub).values() if isinstance(thing, type)]
+    exceptions = [thing for thing in exceptions if issubclass(thing, realtime_pubsub.RealtimeError)]
+    table = {thing.number: thing.code for thing in exceptions if thing is not realtime_pubsub.RealtimeError}
+    assert table == {-index: name for index, name in enumerate(names, 1)}
+    assert len(exceptions) == len(names) + 1
 
 
 async def test_presence_is_typed(realtime_client):

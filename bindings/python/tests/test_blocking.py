@@ -93,6 +93,41 @@ def test_messages_events_and_serving(realtime_blocking_client):
             assert b.request("math", None, "double").status == "error"
 
 
+def test_whatever_goes_wrong_with_an_answer_becomes_a_reply(realtime_blocking_client):
+    server, asker = realtime_blocking_client("server"), realtime_blocking_client("asker")
+    with server, asker:
+        asks_in_vain = server.serve("math", "asks", lambda message: server.request("nobody", 1, timeout=0.01))
+        has_no_json = server.serve("math", "has-no-json", lambda message: object())
+        with asks_in_vain, has_no_json:
+            for kind, why in (("asks", "no reply"), ("has-no-json", "default=")):
+                failed = asker.request("math", 1, kind, timeout=5)
+                assert failed.status == "error"
+                assert why in failed.data
+
+
+def test_once_fires_though_the_message_is_there_already(realtime_blocking_client):
+    with realtime_blocking_client() as client:
+        client.subscribe_remote_topic("chat")
+        fired = threading.Semaphore(0)
+        stop = threading.Event()
+
+        def publish():
+            while not stop.is_set():
+                client.publish("chat", 1).wait_for_ack()
+
+        publishing = threading.Thread(target=publish)
+        publishing.start()
+        try:
+            for _ in range(200):
+                client.once("chat.*", lambda message: fired.release())
+            for _ in range(200):
+                assert fired.acquire(timeout=5)
+        finally:
+            stop.set()
+            publishing.join()
+        assert not client._listeners
+
+
 def test_listeners_run_on_one_thread_of_the_clients_own(realtime_blocking_client):
     client = realtime_blocking_client()
     threads, done = set(), threading.Event()

@@ -241,8 +241,10 @@ def test_subinterpreters_are_refused_clearly():
 
 def test_ctrl_c_ends_a_wait():
     out = python("""
-        import _thread, threading
+        import _thread, signal, threading
         from realtime_pubsub import BlockingClient, LocalGateway
+        # It is ignored where the tests run in the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with LocalGateway() as gateway, BlockingClient(gateway.url()) as client:
             threading.Timer(0.2, _thread.interrupt_main).start()
             try:

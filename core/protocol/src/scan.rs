@@ -288,13 +288,20 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes at the beginning are neither a quote, a backslash nor a control character. Eight at a time: most of a
-/// message is inside strings.
+/// How many bytes at the beginning are neither a quote, a backslash nor a control character. Most of a message is inside
+/// strings: long ones go by 32 bytes, which the compiler turns into vector instructions, short ones by eight.
 #[inline]
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
     let mut done = 0;
+    while let Some(chunk) = bytes.get(done..done + 32).and_then(|chunk| <&[u8; 32]>::try_from(chunk).ok()) {
+        let special = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+        if chunk.iter().fold(0, |found, byte| found | special(byte)) != 0 {
+            break;
+        }
+        done += 32;
+    }
     while let Some(chunk) = bytes.get(done..done + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         let word = u64::from_le_bytes(chunk);
         // The high bit of each byte that is zero in `x`; bytes above a hit may be wrong, which the first hit hides.

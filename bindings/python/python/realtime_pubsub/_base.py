@@ -12,6 +12,7 @@ from ._config import ClientConfig, Config, UrlProvider
 from ._errors import InternalError, RealtimeError
 from ._events import ConnectionInfo, State, Stats
 from ._listeners import Callback, Listener, call
+from ._native import IncomingMessage
 
 F = TypeVar("F", bound=Callback)
 Groups = list[tuple[tuple[Listener, ...], list[Any]]]
@@ -166,8 +167,7 @@ class BaseClient:
 
     def _listen(self, event: str, callback: Callback, once: bool) -> int:
         listener = Listener(event, callback, once)
-        listener.id = self._core.listen(event, once)
-        self._listeners[listener.id] = listener
+        self._core.listen(event, once, listener, self._listeners)
         self._listening()
         return listener.id
 
@@ -203,7 +203,11 @@ class BaseClient:
                         listener.active = False
                         self._listeners.pop(listener.id, None)
                     try:
-                        result = call(listener, event)
+                        # The usual listener of messages, without a call more.
+                        if listener.arguments == 2 and type(event) is IncomingMessage:
+                            result = listener.callback(event, event.reply)
+                        else:
+                            result = call(listener, event)
                     except Exception as error:
                         self._listener_failed(listener, error)
                     else:

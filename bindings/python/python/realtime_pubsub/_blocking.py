@@ -311,8 +311,6 @@ class BlockingClient(BaseClient):
         def listener(message: IncomingMessage) -> None:
             try:
                 message.reply(answer(message))
-            except RealtimeError:
-                raise
             except Exception as error:
                 self._logger.debug("an answer failed", exc_info=error)
                 message.reply(str(error), "error")

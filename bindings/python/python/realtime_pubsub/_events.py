@@ -28,10 +28,25 @@ class State(str, enum.Enum):
         return str(self.value)
 
 
-class _Items:
-    """Attributes as items too, by their names on the wire: `info["appId"]` is `info.app_id`."""
+class _Record:
+    """What dataclasses have. Made here once: generating it for each is half of what importing this package takes."""
 
-    __slots__ = ()
+    def __repr__(self) -> str:
+        """The class and the fields."""
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal."""
+        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Of all fields."""
+        return hash(tuple(vars(self).values()))
+
+
+class _Items(_Record):
+    """Attributes as items too, by their names on the wire: `info["appId"]` is `info.app_id`."""
 
     def __getitem__(self, name: str) -> Any:
         attribute = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
@@ -47,7 +62,7 @@ class _Items:
             return default
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConnectionInfo(_Items):
     """A connection, as the gateway's welcome introduced it."""
 
@@ -59,7 +74,7 @@ class ConnectionInfo(_Items):
     """This client's address as the gateway sees it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CloseEvent(_Items):
     """The end of a connection."""
 
@@ -71,7 +86,7 @@ class CloseEvent(_Items):
     """Whether the client will connect again by itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class StateChange(_Items):
     """A change of the client's state."""
 
@@ -88,7 +103,7 @@ class StateChange(_Items):
         object.__setattr__(self, "reason", reason)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lagged(_Items):
     """Messages were dropped because the inbox was full."""
 
@@ -96,7 +111,7 @@ class Lagged(_Items):
     """How many since the last such event."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sender(_Items):
     """Who sent a message, as the gateway says."""
 
@@ -108,7 +123,7 @@ class Sender(_Items):
     """The sender's token's permissions."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PresenceMessage(_Items):
     """A client of the app came or went."""
 
@@ -124,8 +139,8 @@ class PresenceMessage(_Items):
     """0 for connected, -1 for disconnected."""
 
 
-@dataclass(frozen=True)
-class Stats:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stats(_Record):
     """What a client has done since it was made, and what it holds now."""
 
     sessions: int

@@ -105,8 +105,6 @@ class Serving:
                 if inspect.isawaitable(data):
                     data = await data
                 await message.reply(data)
-            except RealtimeError:
-                raise
             except Exception as error:
                 self._client.logger.debug("an answer failed", exc_info=error)
                 await message.reply(str(error), "error")
