@@ -32,6 +32,10 @@
 //!
 //! [`blocking::Client`] is the same client for threads; it needs no runtime of yours.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod guide {}
+
 mod block;
 pub mod blocking;
 mod client;
