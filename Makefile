@@ -20,6 +20,15 @@ bench: ## The client and the gateway beside bare tokio-tungstenite, in one table
 soak: ## Ten minutes of mixed load with reconnects and killed clients; fails if memory grows or anything is left behind
 	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --soak 10m
 
+package: ## Build what users install into target/packages: wheel, npm, C, Kotlin, Swift, crates, command line
+	@scripts/package.sh
+
+version-%: ## Change the version number everywhere: version-1.2.3
+	@scripts/version.py $*
+
+bench-compare: ## Our clients, the published ones and bare WebSockets beside each other; writes the README's table and chart
+	@tests/bench/run.sh
+
 fuzz: ## Fuzz the parsers for a short while (needs the nightly toolchain and cargo-fuzz)
 	@scripts/fuzz.sh
 
@@ -29,4 +38,4 @@ bindings: ## Generate the Kotlin and Swift bindings
 install: ## Install the C library, its headers, pkg-config file and CMake package below PREFIX
 	@bindings/c/install.sh $(PREFIX)
 
-.PHONY: help demo test bench soak fuzz bindings install
+.PHONY: help demo test bench soak fuzz bindings install package bench-compare

@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust c python node kotlin swift conformance interop console)
+suites=(rust c python node kotlin swift conformance interop console packaging)
 declare -A script=(
     [rust]=scripts/test-rust.sh
     [c]=bindings/c/test.sh
@@ -14,6 +14,7 @@ declare -A script=(
     [swift]=bindings/uniffi/swift/test.sh
     [interop]=tests/interop/test.sh
     [console]=tests/console/test.sh
+    [packaging]=tests/packaging/test.sh
     [conformance]=tests/conformance/test.sh
 )
 [ $# -gt 0 ] && suites=("$@")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# C beside Rust, in turns, in one run: run.sh [ROUNDS [MESSAGES]]. The clients run on one core, the gateway on another;
+# C beside Rust, in turns, in one run: run.sh [ROUNDS [SECONDS]]. The clients run on one core, the gateway on another;
 # what counts is the ratio of the medians.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-rounds=${1:-5} messages=${2:-200000}
+rounds=${1:-5} seconds=${2:-1}
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 cargo build --quiet --release --locked --package realtime-pubsub-c --lib --example bench
 mkdir -p "$target/c-bench"
@@ -17,12 +17,10 @@ read -r url <&"${SERVER[0]}"
 
 median() { sort -n | awk '{a[NR] = $1} END {print a[int((NR + 1) / 2)]}'; }
 printf '| case | C | Rust | C / Rust |\n|---|---:|---:|---:|\n'
-for case in acks64 acks1024 receive latency; do
-    count=$messages
-    [ $case = latency ] && count=$((messages / 20))
+for case in ack-64 ack-1024 reply-64 receive fire latency; do
     : >"$target/c-bench/c" && : >"$target/c-bench/rust"
     for round in $(seq 0 "$rounds"); do
-        of_c=$(taskset -c 0 "$c" $case "$url" "$count") of_rust=$(taskset -c 0 "$rust" $case "$url" "$count")
+        of_c=$(taskset -c 0 "$c" $case "$url" "$seconds") of_rust=$(taskset -c 0 "$rust" $case "$url" "$seconds")
         # The first round warms up.
         [ "$round" = 0 ] || { echo "$of_c" >>"$target/c-bench/c" && echo "$of_rust" >>"$target/c-bench/rust"; }
     done

@@ -15,6 +15,7 @@ async function ours(url) {
       await client.subscribeRemoteTopic('ask')
     },
     fire: () => void client.publish('bench', PAYLOAD, OPTIONS),
+    more: () => void client.publish('more', 'flood.data'),
     written: () => client.flush(),
     listen: listener => client.on('flood.data', message => listener(message.data.payload)),
     close: () => client.disconnect(),
@@ -39,6 +40,7 @@ async function published(url) {
       await client.publish('bench', PAYLOAD, options()).waitForAck()
     },
     fire: () => void client.publish('bench', PAYLOAD, options()),
+    more: () => void client.publish('more', 'flood.data', options()),
     written: () => client.publish('bench', PAYLOAD, options()).waitForAck(30_000),
     listen: listener => client.on('flood.data', message => listener(message.data.payload)),
     close: () => client.disconnect(),
@@ -83,6 +85,7 @@ async function byHand(url) {
       await wait(acks, publish('bench'))
     },
     fire: () => void publish('bench'),
+    more: () => void publish('more', 'flood.data'),
     written: () => wait(acks, publish('bench')),
     listen: listener => {
       heard = listener

@@ -126,6 +126,61 @@ class ByHand:
         self.transport.disconnect()
 
 
+class Websockets:
+    """The websockets package and json, as a user could write it for just these cases."""
+
+    async def connect(self, url):
+        import json
+
+        from websockets.asyncio.client import connect
+
+        self.dumps, self.loads = json.dumps, json.loads
+        self.acks, self.replies, self.listener = {}, {}, None
+        self.ids = itertools.count()
+        self.socket = await connect(url, compression=None)
+        await self.socket.recv()
+        self.reader = asyncio.ensure_future(self.read())
+
+    async def read(self):
+        async for text in self.socket:
+            message = self.loads(text)
+            if message["topic"] == "priv/acks":
+                self.acks.pop(message["data"]["data"], lambda _: None)(None)
+            elif message["messageType"] == "response":
+                payload = message["data"]["payload"]
+                self.replies.pop(payload["id"], lambda _: None)(payload)
+            elif self.listener is not None:
+                self.listener(message, None)
+
+    async def publish(self, topic):
+        number = str(next(self.ids))
+        await self.put(topic, number)
+        return number
+
+    async def put(self, topic, number):
+        data = {"topic": topic, "messageType": "m", "compress": False, "payload": PAYLOAD, "id": number}
+        await self.socket.send(self.dumps({"type": "publish", "data": data}))
+
+    async def answered(self, topic, waiting):
+        number = str(next(self.ids))
+        future = asyncio.get_running_loop().create_future()
+        waiting[number] = future.set_result
+        await self.put(topic, number)
+        return await future
+
+    async def acked(self):
+        await self.answered("bench", self.acks)
+
+    async def replied(self):
+        assert (await self.answered("ask", self.replies))["data"] == "pong"
+
+    def listen(self, listener):
+        self.listener = listener
+
+    async def close(self):
+        await self.socket.close()
+
+
 async def outstanding(call, count, seconds):
     """Calls a second, with so many going on."""
     done = 0
@@ -193,7 +248,7 @@ async def latency(contender, seconds):
 
 
 async def main(name, case, url, seconds):
-    contender = {"ours": Ours, "published": Published, "by-hand": ByHand}[name]()
+    contender = {"ours": Ours, "published": Published, "by-hand": ByHand, "websockets": Websockets}[name]()
     await contender.connect(url)
     result = await {
         "ack-64": lambda: outstanding(contender.acked, 64, seconds),
