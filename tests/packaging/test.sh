@@ -125,6 +125,7 @@ for kind in "${kinds[@]}"; do
     case $kind in sdist) kind=wheel ;; esac
     case " ${wanted[*]:-} " in *" $kind "*) ;; *) wanted+=("$kind") ;; esac
 done
+python3 "$here/readme.py" || exit 1
 OUT=$packages "$root/scripts/package.sh" "${wanted[@]}"
 status=$?
 [ $status -eq 0 ] || [ $status -eq 77 ] || { echo "the packages could not be made"; exit 1; }
