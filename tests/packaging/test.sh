@@ -3,6 +3,7 @@
 # in the package:   tests/packaging/test.sh [wheel|sdist|npm|c|kotlin|swift|crates|cli]...
 #
 #   PROFILE   dev (default: what the other suites have built already) or release
+#   BUILD=0   try the packages that are there
 #
 # Exit 77: some of them can't run here, and the others passed.
 set -uo pipefail
@@ -106,10 +107,10 @@ try_crates() {
     } >app/Cargo.toml
     # The versions of everything else are those that were tested.
     cp "$root/Cargo.lock" app/
-    CARGO_TARGET_DIR=$target/packaging-crates cargo run --quiet --manifest-path app/Cargo.toml | says_what_it_should || return
+    CARGO_TARGET_DIR=$target cargo run --quiet --manifest-path app/Cargo.toml | says_what_it_should || return
     cp "$root/Cargo.lock" crates/realtime-pubsub-cli-*/
     sed -n '/^\[patch/,$p' app/Cargo.toml | grep -v '^realtime-pubsub-cli' >>crates/realtime-pubsub-cli-[0-9]*/Cargo.toml
-    CARGO_TARGET_DIR=$target/packaging-crates cargo install --quiet --debug --path crates/realtime-pubsub-cli-[0-9]* --root "$PWD/installed" --no-track &&
+    CARGO_TARGET_DIR=$target cargo install --quiet --debug --path crates/realtime-pubsub-cli-[0-9]* --root "$PWD/installed" --no-track &&
         clean installed/bin/realtime-pubsub --version
 }
 try_cli() {
@@ -126,8 +127,8 @@ for kind in "${kinds[@]}"; do
     case " ${wanted[*]:-} " in *" $kind "*) ;; *) wanted+=("$kind") ;; esac
 done
 python3 "$here/readme.py" || exit 1
-OUT=$packages "$root/scripts/package.sh" "${wanted[@]}"
-status=$?
+status=0
+[ "${BUILD:-1}" = 0 ] || { OUT=$packages "$root/scripts/package.sh" "${wanted[@]}" || status=$?; }
 [ $status -eq 0 ] || [ $status -eq 77 ] || { echo "the packages could not be made"; exit 1; }
 
 for kind in "${kinds[@]}"; do
