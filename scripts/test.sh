@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust c python node kotlin swift conformance interop console packaging)
+suites=(rust c python node kotlin swift conformance interop console)
 declare -A script=(
     [rust]=scripts/test-rust.sh
     [c]=bindings/c/test.sh

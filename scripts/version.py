@@ -27,13 +27,23 @@ PLACES = [
     ("Cargo.toml", r'\[workspace\.package\]\nversion = "', '"'),
     ("Cargo.toml", r'\nrealtime-pubsub[a-z-]* = \{ path = "[^"]*", version = "', '"'),
     ("Cargo.lock", r'\nname = "realtime-pubsub[a-z-]*"\nversion = "', '"'),
-    *((f"bindings/node/{name}", r'\A\{\s*"name": "[^"]*",\s*"version": "', '"') for name in ("package.json", "package-lock.json")),
+    *(
+        (f"bindings/node/{name}", r'\A\{\s*"name": "[^"]*",\s*"version": "', '"')
+        for name in ("package.json", "package-lock.json")
+    ),
     ("bindings/node/package-lock.json", r'"": \{\s*"name": "[^"]*",\s*"version": "', '"'),
-    *((str(path.relative_to(ROOT)), r'\n  "version": "', '"') for path in sorted(ROOT.glob("bindings/node/npm/*/package.json"))),
+    *(
+        (str(path.relative_to(ROOT)), r'\n  "version": "', '"')
+        for path in sorted(ROOT.glob("bindings/node/npm/*/package.json"))
+    ),
     ("bindings/uniffi/kotlin/pom.xml", MAVEN_OURS, "<"),
     ("examples/kotlin/pom.xml", MAVEN_OURS, "<"),
     # What the guides tell users to depend on.
-    ("bindings/uniffi/kotlin/README.md", r"<artifactId>realtime-pubsub</artifactId>\s*<version>|io\.github\.realtime-pubsub:realtime-pubsub:", r'[<"`]'),
+    (
+        "bindings/uniffi/kotlin/README.md",
+        r"<artifactId>realtime-pubsub</artifactId>\s*<version>|io\.github\.realtime-pubsub:realtime-pubsub:",
+        r'[<"`]',
+    ),
     ("bindings/uniffi/swift/README.md", r"realtime-pubsub-swift-", r'["/`-]'),
     ("bindings/c/README.md", r"realtime-pubsub-c-", "-"),
     ("core/client/README.md", r'realtime-pubsub(?:-gateway)? = "', '"'),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-PANELS = [("ack-64", "publish + ack"), ("receive", "receive"), ("reply-64", "request + reply"), ("latency", "latency of an ack")]
+PANELS = [
+    ("ack-64", "publish + ack"),
+    ("receive", "receive"),
+    ("reply-64", "request + reply"),
+    ("latency", "latency of an ack"),
+]
 THEMES = {
     "light": {"text": "#1f2328", "dim": "#59636e", "ours": "#0969da", "other": "#afb8c1", "line": "#d1d9e0"},
     "dark": {"text": "#f0f6fc", "dim": "#9198a1", "ours": "#4493f8", "other": "#545d68", "line": "#3d444d"},
@@ -16,14 +21,22 @@ FONT = "font-family=\"-apple-system,'Segoe UI',Helvetica,Arial,sans-serif\""
 def short(figure: float, case: str) -> str:
     if case == "latency":
         return f"{figure:,.0f} µs"
-    return f"{figure / 1e6:.2f} M/s" if figure >= 1e6 else f"{figure / 1e3:,.0f} k/s" if figure >= 1e4 else f"{figure / 1e3:,.1f} k/s"
+    return (
+        f"{figure / 1e6:.2f} M/s"
+        if figure >= 1e6
+        else f"{figure / 1e3:,.0f} k/s"
+        if figure >= 1e4
+        else f"{figure / 1e3:,.1f} k/s"
+    )
 
 
 def draw(summary: dict, clients: dict, theme: str) -> str:
     colour = THEMES[theme]
     parts: list[str] = []
 
-    def text(x: float, y: float, what: str, size: int = 12, fill: str = "text", anchor: str = "start", weight: str = "400") -> None:
+    def text(
+        x: float, y: float, what: str, size: int = 12, fill: str = "text", anchor: str = "start", weight: str = "400"
+    ) -> None:
         parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour[fill]}" text-anchor="{anchor}" '
             f'font-weight="{weight}">{escape(what)}</text>'
@@ -52,11 +65,26 @@ def draw(summary: dict, clients: dict, theme: str) -> str:
                 parts.append(
                     f'<rect x="{x}" y="{line}" width="{length:.1f}" height="{BAR}" rx="2" fill="{colour["ours" if ours else "other"]}"/>'
                 )
-                text(x + length + 5, line + 10, short(figure, case), 11, "text" if ours else "dim", weight="600" if ours else "400")
+                text(
+                    x + length + 5,
+                    line + 10,
+                    short(figure, case),
+                    11,
+                    "text" if ours else "dim",
+                    weight="600" if ours else "400",
+                )
         y += len(names) * ROW + 16
-    text(0, y + 4, f"Medians of {summary['rounds']} rounds, 128 byte payloads, client and gateway on a core each. Bars are to scale within a language.", 11, "dim")
+    text(
+        0,
+        y + 4,
+        f"Medians of {summary['rounds']} rounds, 128 byte payloads, client and gateway on a core each. Bars are to scale within a language.",
+        11,
+        "dim",
+    )
     height = y + 14
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" {FONT} role="img" '
-        f'aria-label="This SDK beside the published clients and bare WebSocket libraries">\n' + "\n".join(parts) + "\n</svg>\n"
+        f'aria-label="This SDK beside the published clients and bare WebSocket libraries">\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
     )

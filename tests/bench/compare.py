@@ -66,7 +66,11 @@ def command(client: str, work: pathlib.Path, release: pathlib.Path) -> list[str]
 def measure(options: argparse.Namespace) -> None:
     work, release = pathlib.Path(options.work), pathlib.Path(options.release)
     native = work / "realtime-pubsub.node"
-    native.write_bytes(next(path for path in release.glob("librealtime_pubsub_node.*") if path.suffix in (".so", ".dylib")).read_bytes())
+    native.write_bytes(
+        next(
+            path for path in release.glob("librealtime_pubsub_node.*") if path.suffix in (".so", ".dylib")
+        ).read_bytes()
+    )
     environment = {**os.environ, "REALTIME_PUBSUB_NATIVE": str(native)}
     gateway = subprocess.Popen(
         ["taskset", "-c", "1", str(release / "examples/bench"), "serve"], stdout=subprocess.PIPE, text=True
@@ -89,7 +93,10 @@ def measure(options: argparse.Namespace) -> None:
                         figures.setdefault(case, {})[client] = float(run.stdout)
                 rounds.write(json.dumps({"load": load, "figures": figures}) + "\n")
                 rounds.flush()
-                print(f"round {number + 1} of {options.rounds}: {time.time() - started:.0f} s, load before it {load:.1f}", flush=True)
+                print(
+                    f"round {number + 1} of {options.rounds}: {time.time() - started:.0f} s, load before it {load:.1f}",
+                    flush=True,
+                )
     finally:
         gateway.kill()
         gateway.wait()

@@ -5,7 +5,9 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-shown = re.findall(r"^```(\w+)\n((?:(?!^```).)*)^```\n\[The guide\]\((.*?)\)", (ROOT / "README.md").read_text(), re.S | re.M)
+shown = re.findall(
+    r"^```(\w+)\n((?:(?!^```).)*)^```\n\[The guide\]\((.*?)\)", (ROOT / "README.md").read_text(), re.S | re.M
+)
 wrong = 0
 for language, code, guide in shown:
     if f"```{language}\n{code}```" not in (ROOT / guide).read_text():

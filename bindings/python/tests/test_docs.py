@@ -79,9 +79,11 @@ def test_the_guide_has_snippets():
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"snippet-{number + 1}" for number in range(len(SNIPPETS))])
 def test_snippets_of_the_guide_run(snippet, realtime_gateway, realtime_client, realtime_blocking_client):
-    """Each stands by itself, with the names that the guide says are there; a whole program runs in a process of its own."""
+    """Each stands by itself, with the names that the guide says are there; a whole program runs in its own process."""
     if "asyncio.run(" in snippet:
-        done = subprocess.run([sys.executable, "-W", "error", "-c", snippet], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", snippet], capture_output=True, text=True, timeout=30, check=False
+        )
         assert (done.returncode, done.stderr) == (0, ""), done
         return
 
