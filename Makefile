@@ -29,7 +29,7 @@ version-%: ## Change the version number everywhere: version-1.2.3
 bench-compare: ## Our clients, the published ones and bare WebSockets beside each other; writes the README's table and chart
 	@tests/bench/run.sh
 
-fuzz: ## Fuzz the parsers for a short while (needs the nightly toolchain and cargo-fuzz)
+fuzz: ## Fuzz the parsers and the life of a connection for a short while (needs the nightly toolchain and cargo-fuzz)
 	@scripts/fuzz.sh
 
 bindings: ## Generate the Kotlin and Swift bindings

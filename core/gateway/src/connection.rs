@@ -189,8 +189,7 @@ impl Connection {
             None if found => Progress::Some,
             None => Progress::None,
             Some(Order::Reset) => {
-                // Failing means that the socket is dead already.
-                let _ = self.stream.tcp().set_zero_linger();
+                self.stream.reset_when_dropped();
                 Progress::Over
             }
             Some(Order::Close { code, reason }) => {

@@ -265,7 +265,7 @@ impl Drop for Gateway {
 }
 
 impl App {
-    fn new(options: AppOptions, metrics: &Metrics) -> Self {
+    pub(crate) fn new(options: AppOptions, metrics: &Metrics) -> Self {
         let AppOptions { id, client_keys, admin_keys, acks } = options;
         let keys = RwLock::new(Keys { client: client_keys, admin: admin_keys });
         let metrics = Arc::new(metrics.of_app(&id));

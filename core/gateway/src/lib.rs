@@ -91,6 +91,9 @@ mod outbox;
 mod rest;
 mod server;
 mod session;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod simulation;
 mod stream;
 mod tail;
 mod tls;

@@ -238,7 +238,7 @@ async fn serve(tcp: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, sha
     match fault {
         Some(ConnectFault::HalfOpen) => return swallow(tcp).await,
         Some(ConnectFault::CloseTcp) => return,
-        Some(ConnectFault::ResetTcp) => return Stream::Plain(tcp).reset(),
+        Some(ConnectFault::ResetTcp) => return Stream::Plain(tcp).reset_when_dropped(),
         _ => {}
     }
     let stream = match tls {

@@ -13,21 +13,22 @@ use tokio_rustls::server::TlsStream;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// No socket at all, see [`crate::simulation`].
+    #[cfg(any(test, feature = "fuzzing"))]
+    Memory(tokio::io::DuplexStream),
 }
 
 impl Stream {
-    /// The socket under it.
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        match self {
+    /// Has the peer see its end as `connection reset`.
+    pub(crate) fn reset_when_dropped(&self) {
+        let tcp = match self {
             Stream::Plain(tcp) => tcp,
             Stream::Tls(tls) => tls.get_ref().0,
-        }
-    }
-
-    /// Closes it in a way that the peer sees as `connection reset`.
-    pub(crate) fn reset(self) {
+            #[cfg(any(test, feature = "fuzzing"))]
+            Stream::Memory(_) => return,
+        };
         // Failing means that the socket is dead already.
-        let _ = self.tcp().set_zero_linger();
+        let _ = tcp.set_zero_linger();
     }
 }
 
@@ -40,6 +41,11 @@ macro_rules! either {
             }
             Stream::Tls(tls) => {
                 let $stream = Pin::new(&mut **tls);
+                $call
+            }
+            #[cfg(any(test, feature = "fuzzing"))]
+            Stream::Memory(memory) => {
+                let $stream = Pin::new(memory);
                 $call
             }
         }

@@ -88,3 +88,81 @@ fn whatever_asks_over_http_gets_an_answer_or_an_end() {
     outcome.unwrap();
     runtime.block_on(async { Client::connect(&gateway, "alice").await.settle().await });
 }
+
+#[tokio::test]
+async fn a_topic_is_its_name_whatever_characters_it_has() {
+    let gateway = support::local().await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    let names = [
+        "",
+        " ",
+        "\0",
+        "*",
+        "**",
+        "a*",
+        ".",
+        "..",
+        "../../etc/passwd",
+        "__proto__",
+        "a\nb",
+        "\r\n\r\n",
+        "\"",
+        "\\",
+        "priv/",
+        "priv/*",
+        "priv/acks/",
+        "PRIV/acks",
+        "secure",
+        "Secure/x",
+        "main ",
+        "\u{202e}drow",
+        "\u{1f600}",
+        "\u{e9}",
+        "e\u{301}",
+        "<script>",
+    ];
+    for name in names {
+        client.subscribe(name).await;
+    }
+    client.settle().await;
+    for name in names {
+        client.send(serde_json::json!({"type": "publish", "data": {"topic": name, "payload": name}})).await;
+        let seen = client.settle().await;
+        // Once, under that name: no other of these is taken for it.
+        assert_eq!(seen.len(), 1, "{name:?}: {seen:?}");
+        assert_eq!((&seen[0]["topic"], &seen[0]["data"]["payload"]), (&name.into(), &name.into()));
+    }
+}
+
+#[tokio::test]
+async fn acks_can_t_be_forged_however_their_topic_is_spelled() {
+    let gateway = support::local().await;
+    let mut alice = Client::connect(&gateway, "alice").await;
+    let mut mallory = Client::connect(&gateway, "mallory").await;
+    let data = r#"{"topic":"priv\u002facks","messageType":"ack","payload":1,"id":"1"}"#;
+    for data in [data, &data.replace("\\u002f", "\\/"), &data.replace("\\u002f", "/")] {
+        mallory.raw(format!(r#"{{"type":"publish","data":{data}}}"#)).await;
+        assert!(mallory.settle().await.is_empty(), "neither delivered nor acknowledged: {data}");
+    }
+    assert!(alice.settle().await.is_empty());
+}
+
+#[tokio::test]
+async fn json_of_any_depth_is_no_danger() {
+    let gateway = support::local().await;
+    let mut rest = Client::connect(&gateway, "rest").await;
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(150_000), close.repeat(150_000));
+    for payload in [deep("[", "]"), deep(r#"{"a":"#, "}"), "[".repeat(900_000), r#"{"a":"#.repeat(150_000)] {
+        for frame in [
+            format!(r#"{{"type":"publish","data":{{"topic":"main","payload":{payload}}}}}"#),
+            format!(r#"{{"type":"publish","extra":{payload},"data":{{"topic":"t"}}}}"#),
+            payload,
+        ] {
+            let mut client = Client::connect(&gateway, "mallory").await;
+            client.raw(frame).await;
+            client.socket.close(None).await.unwrap();
+            client.socket_closed().await;
+            rest.settle().await;
+        }
+    }
+}

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits};
+use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, Target};
 use serde_json::json;
 use support::{Client, Message, PATIENCE, ack, eventually, refused, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -187,4 +187,63 @@ async fn a_client_that_asks_for_more_than_it_reads_is_made_to_wait() {
     };
     let (_sink, ()) = timeout(PATIENCE * 30, async { tokio::join!(send, receive) }).await.unwrap();
     eventually(|| gateway.connections().len() == 1).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_connection_may_have_its_bytes_and_not_one_more() {
+    let gateway = limited(Limits::default().outbound_bytes(10_000)).await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    client.settle().await;
+    let (faults, target) = (gateway.faults(), Target::Connection(client.id.clone()));
+    faults.stall(target.clone());
+    // With its head of four bytes the first is as long as may wait.
+    assert_eq!(faults.send_text(target.clone(), "x".repeat(9_996)), 1);
+    assert_eq!(faults.send_text(target.clone(), ""), 0);
+    faults.unstall();
+    assert_eq!(client.closed().await, (1008, "slow consumer".into()));
+    assert!(gateway.metrics().contains(r#"realtime_slow_consumers_total{app="local"} 1"#));
+    assert!(gateway.metrics().contains(r#"realtime_closes_total{reason="slow_consumer"} 1"#));
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_dropped_even_if_it_keeps_sending() {
+    let limits = Limits::default().outbound_bytes(64 << 20);
+    let gateway = limited(limits.idle(Duration::from_millis(400)).close(Duration::from_millis(100))).await;
+    let silent = Client::connect(&gateway, "silent").await;
+    let noisy = Client::connect(&gateway, "noisy").await;
+    let (mut sink, _stream) = futures_util::StreamExt::split(noisy.socket);
+    // More than the system takes on its own.
+    assert_eq!(gateway.faults().send_text(Target::All, "x".repeat(48 << 20)), 2);
+    let noise = async {
+        while sink.send(Message::Ping("still here".into())).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (_, ()) = timeout(PATIENCE, async { tokio::join!(noise, eventually(|| gateway.connections().is_empty())) })
+        .await
+        .expect("it was kept");
+    assert!(gateway.metrics().contains(r#"realtime_closes_total{reason="idle_timeout"} 2"#), "{}", gateway.metrics());
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_thousand_subscriptions_are_allowed_and_leave_nothing_behind() {
+    let gateway = limited(Limits::default()).await;
+    let mut client = Client::connect(&gateway, "alice").await;
+    for round in 0..3 {
+        for n in 0..1000 {
+            client.subscribe(&format!("{round} {n}")).await;
+        }
+        client.settle().await;
+        assert!(gateway.metrics().contains(r#"realtime_topics{app="local"} 1001"#), "{}", gateway.metrics());
+        for n in 0..1000 {
+            client.unsubscribe(&format!("{round} {n}")).await;
+        }
+    }
+    for n in 0..1001 {
+        client.subscribe(&n.to_string()).await;
+    }
+    assert_eq!(client.closed().await, (1008, "too many subscriptions".into()));
+    eventually(|| gateway.metrics().contains(r#"realtime_topics{app="local"} 0"#)).await;
+    assert!(gateway.metrics().contains(r#"realtime_subscriptions{app="local"} 0"#));
 }

@@ -303,3 +303,93 @@ async fn keys_rotate_without_dropping_connections() {
     assert!(matches!(gateway.set_keys("local", new.clone(), new.clone()), Err(GatewayError::InvalidOptions(_))));
     assert!(matches!(gateway.set_keys("other", new, KeySet::default()), Err(GatewayError::UnknownApp(_))));
 }
+
+#[tokio::test]
+async fn apps_with_the_same_key_do_not_take_each_others_tokens() {
+    let app = |id| AppOptions::new(id).client_keys(KeySet::secret("shared")).admin_keys(KeySet::secret("shared too"));
+    let gateway = start(GatewayOptions::default().app(app("one")).app(app("two"))).await;
+    let at = |app: &str, token: &str| format!("{}?access_token={token}", gateway.url_of(app).unwrap());
+    let token = gateway.token_of("one", "alice").unwrap();
+    Client::open(&at("one", &token)).await;
+    assert_eq!(refused(&at("two", &token)).await, (401, "token_signature".into()));
+    // One that names no app is for all that have its key.
+    let anywhere = forge(&json!({"alg": "HS256"}), &claims(), hmac_with(hmac::HMAC_SHA256, b"shared"));
+    Client::open(&at("one", &anywhere)).await;
+    Client::open(&at("two", &anywhere)).await;
+    for strange in [json!(null), json!(["one"]), json!({"id": "one"}), json!(1), json!("One"), json!("")] {
+        let mut claims = claims();
+        claims["app"] = strange;
+        let token = forge(&json!({"alg": "HS256"}), &claims, hmac_with(hmac::HMAC_SHA256, b"shared"));
+        assert_eq!(refused(&at("one", &token)).await, (401, "token_signature".into()), "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn client_tokens_are_no_admin_tokens_nor_the_other_way_round() {
+    let gateway = local().await;
+    let (client, admin) = (gateway.token("x").unwrap(), gateway.admin_token("x").unwrap());
+    assert_eq!(refused(&url(&gateway, &admin)).await, (401, "token_signature".into()));
+    let body = json!({"topic": "t", "message": 1});
+    for (method, path) in [
+        ("POST", "/api/topics/local/publish"),
+        ("POST", "/api/topics/local/unsubscribe"),
+        ("DELETE", "/api/connections/local"),
+        ("DELETE", "/api/connections/local/x"),
+    ] {
+        let (status, answer) = support::call(&gateway, method, path, &client, body.clone()).await;
+        assert_eq!((status, &answer["error"]["code"]), (401, &json!("token_signature")), "{path}");
+    }
+    assert_eq!(support::call(&gateway, "POST", "/api/topics/local/publish", &admin, body).await.0, 200);
+    // An app without admin keys has no admin calls at all, not with any token.
+    let closed = AppOptions::new("local").client_keys(KeySet::secret("right")).admin_keys(KeySet::default());
+    let gateway = start(GatewayOptions::default().app(closed)).await;
+    for secret in [&b"right"[..], b""] {
+        let token = forge(&json!({"alg": "HS256"}), &claims(), hmac_with(hmac::HMAC_SHA256, secret));
+        assert_eq!(support::call(&gateway, "DELETE", "/api/connections/local", &token, json!({})).await.0, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_token_can_t_bring_its_own_key_nor_say_twice_what_it_is() {
+    let gateway = with_keys(KeySet::secret("right")).await;
+    let own = URL_SAFE_NO_PAD.encode("mine");
+    for header in [
+        json!({"alg": "HS256", "jwk": {"kty": "oct", "k": own}}),
+        json!({"alg": "HS256", "jku": "http://127.0.0.1:1/jwks", "kid": "x"}),
+        json!({"alg": "HS256", "x5u": "http://127.0.0.1:1/cert"}),
+        json!({"alg": "HS256", "kid": "../../../../dev/null"}),
+        json!({"alg": "HS256", "kid": ["right"]}),
+    ] {
+        let token = forge(&header, &claims(), hmac_with(hmac::HMAC_SHA256, b"mine"));
+        assert_eq!(refused(&url(&gateway, &token)).await, (401, "token_signature".into()), "{header}");
+    }
+    for header in [r#"{"alg":"HS256","alg":"none"}"#, r#"{"alg":"none","alg":"HS256"}"#] {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims().to_string()));
+        assert_eq!(refused(&url(&gateway, &format!("{message}."))).await.0, 401, "{header}");
+    }
+}
+
+/// Signatures are compared by `ring`, in constant time, and as a whole.
+#[tokio::test]
+async fn no_part_of_a_signature_will_do() {
+    let gateway = with_keys(KeySet::secret("right")).await;
+    let mut whole = Vec::new();
+    let header = json!({"alg": "HS256"});
+    let good = forge(&header, &claims(), |message| {
+        whole = hmac_with(hmac::HMAC_SHA256, b"right")(message);
+        whole.clone()
+    });
+    Client::open(&url(&gateway, &good)).await;
+    let mut wrong: Vec<Vec<u8>> = (0..whole.len()).map(|length| whole[..length].to_vec()).collect();
+    wrong.push([&whole[..], &[0]].concat());
+    wrong.push([&whole[..], &whole].concat());
+    for bit in [0, 7, 128, 255] {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        wrong.push(flipped);
+    }
+    for signature in wrong {
+        let token = forge(&header, &claims(), |_| signature.clone());
+        assert_eq!(refused(&url(&gateway, &token)).await, (401, "token_signature".into()), "{signature:?}");
+    }
+}
