@@ -7,7 +7,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-only=() languages="rust"
+only=() languages="rust python node"
 while [ $# -gt 0 ]; do
     case $1 in
         --only) only=(--only "$2") ;;
@@ -28,14 +28,17 @@ driver() {
 }
 
 arguments=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 for language in $languages; do
-    log=$(mktemp)
-    command=$(driver "$language" 2>"$log" | tail -n 1)
-    case ${PIPESTATUS[0]} in
-        0) arguments+=(--driver "$language=$command") ;;
-        77) arguments+=(--not-run "$language=$(tail -n 1 "$log")") ;;
-        *) cat "$log"; echo "the driver of $language does not build"; exit 1 ;;
-    esac
-    rm -f "$log"
+    if command=$(driver "$language" 2>"$log"); then
+        arguments+=(--driver "$language=$(tail -n 1 <<<"$command")")
+    elif [ $? -eq 77 ]; then
+        arguments+=(--not-run "$language=$(tail -n 1 "$log")")
+    else
+        cat "$log"
+        echo "the driver of $language does not build"
+        exit 1
+    fi
 done
 "$target/debug/realtime-pubsub-conformance" "$here" --report "$target/conformance.md" "${only[@]}" "${arguments[@]}"
