@@ -7,7 +7,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-only=() languages="rust python node"
+only=() languages="rust c python node"
 while [ $# -gt 0 ]; do
     case $1 in
         --only) only=(--only "$2") ;;

@@ -203,15 +203,27 @@ impl NativeClient {
         self.link.number()
     }
 
-    /// The next batch: its words go to `words`, its texts are returned.
+    /// The next batch: its words go to `words`, its texts are returned. With `settled_only`, while a listener is being
+    /// awaited, messages and control events stay where they are.
     #[napi(catch_unwind)]
-    pub fn drain<'env>(&self, env: &'env Env, mut words: Uint32ArraySlice<'_>) -> napi::Result<Option<Unknown<'env>>> {
+    pub fn drain<'env>(
+        &self,
+        env: &'env Env,
+        mut words: Uint32ArraySlice<'_>,
+        settled_only: Option<bool>,
+    ) -> napi::Result<Option<Unknown<'env>>> {
         let mut writer = self.writer.borrow_mut();
         let mut batch = writer.batch(written(&mut words));
         let mut taken = self.taken.borrow_mut();
+        let settled_only = settled_only == Some(true);
+        let mut left = 0;
         if taken.is_empty() {
             let mut drained = Vec::new();
-            self.inbox.drain(batch.room(), &mut drained);
+            if settled_only {
+                left = self.inbox.drain_settled(batch.room(), &mut drained);
+            } else {
+                self.inbox.drain(batch.room(), &mut drained);
+            }
             *taken = drained.into();
         }
         {
@@ -225,7 +237,8 @@ impl NativeClient {
             }
         }
         // What comes from now on wakes anew.
-        let more = !taken.is_empty() || !self.inbox.is_empty();
+        let waits = if settled_only { left > 0 } else { !self.inbox.is_empty() };
+        let more = !taken.is_empty() || waits;
         if !more {
             let mut news = self.link.take().into_iter();
             for news in news.by_ref().take(batch.room()) {

@@ -126,10 +126,10 @@ async function example(name, { url, args = [], until } = {}) {
 
 test('examples that stand alone run', async () => {
   assert.match(await example('basic'), /received: Hello, World!\nacknowledged\nreply: ok Got it!\nclosed: 1000/)
-  assert.match(
-    await example('wildcard'),
-    /any type: reaction[\s\S]*any sensor: sensors.kitchen 21.5[\s\S]*in a loop: 22/,
-  )
+  // A stream has a queue of its own: which of the two is told first is open.
+  const wildcard = await example('wildcard')
+  assert.match(wildcard, /any type: reaction[\s\S]*any sensor: sensors.kitchen 21.5/)
+  assert.match(wildcard, /in a loop: 21.5[\s\S]*in a loop: 22/)
   assert.match(await example('rpc-client'), /22 \/ 7: ok 3\.14\d+\n1 \/ 0: error division by zero/)
   assert.match(await example('pub'), /acknowledged/)
   assert.match(await example('ping', { args: ['100'] }), /100 round trips: p50 \d+ us/)

@@ -219,3 +219,25 @@ test('listeners of many patterns, control events in their place, next() within a
   assert.deepEqual(calls, ['a.b.c', 'a.*.c', '**', '*.b.*', 'a.**'])
   assert.equal((await nested).value.data.payload, 1)
 })
+
+test('a listener that returns a promise is waited for: messages stay in the inbox, waits are settled all the same', async t => {
+  const { client } = await world(t)
+  const alice = await client('alice', { inboxMessages: 4, overflow: 'drop-newest' })
+  const heard = []
+  let go
+  const held = new Promise(resolve => (go = resolve))
+  alice.on('main.x', async message => {
+    heard.push(`first ${message.payload}`)
+    if (message.payload === 0) await held
+    heard.push(`first ${message.payload} is done`)
+  })
+  alice.on('main.x', message => void heard.push(`second ${message.payload}`))
+  const lagged = alice.waitFor('lagged')
+  for (let number = 0; number < 20; number += 1) alice.publish('main', number, { messageType: 'x' })
+  await alice.publish('main', 'last', { messageType: 'y' }).waitForAck()
+  assert.deepEqual(heard, ['first 0'])
+  go()
+  const [{ dropped }] = await lagged
+  assert.ok(dropped > 0, `${dropped} dropped`)
+  assert.deepEqual(heard.slice(0, 4), ['first 0', 'first 0 is done', 'second 0', 'first 1'])
+})

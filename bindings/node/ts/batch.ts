@@ -74,8 +74,11 @@ export class Reader {
     this.#visitor = visitor
   }
 
-  /** Reads one batch, and says whether there is more. What the deadline leaves over is read the next time. */
-  drain(deadline: number): boolean {
+  /**
+   * Reads one batch, and says whether there is more. What the deadline leaves over is read the next time. With
+   * `settledOnly` messages and control events that were not taken yet stay with the native part.
+   */
+  drain(deadline: number, settledOnly = false): boolean {
     const rest = this.#rest
     if (rest !== undefined) {
       this.#rest = undefined
@@ -84,7 +87,7 @@ export class Reader {
       return true
     }
     const words = this.#words
-    const text = this.#native.drain(words)
+    const text = this.#native.drain(words, settledOnly)
     this.#more = words[1] === 1
     return this.#read(words, words[0], HEADER, text === null ? NO_VALUES : JSON.parse(text), 0, deadline)
   }

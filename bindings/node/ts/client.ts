@@ -84,6 +84,9 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
   readonly #bigint: boolean
   readonly #urlProvider: UrlProvider | undefined
   readonly #streams = new Set<MessageStream>()
+  /** A listener is being awaited: calls that come meanwhile wait their turn here. */
+  #awaiting = false
+  #deferred: [listener: Listener, args: unknown[]][] = []
   readonly #source: Source
   /** Numbers of topics and types, apart for those to be compressed. */
   readonly #routes = [new Map<string | null, Map<string, number>>(), new Map<string | null, Map<string, number>>()]
@@ -426,7 +429,7 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
   // ---- what comes in
 
   #drain(deadline: number): boolean {
-    const more = this.#reader.drain(deadline)
+    const more = this.#reader.drain(deadline, this.#awaiting)
     if (!more) this.#hold()
     return more
   }
@@ -476,18 +479,43 @@ export class RealtimeClient<Events extends EventMap = Record<string, any>> {
     for (const listener of listeners) this.#call(listener, told)
   }
 
+  /** Listeners run one at a time: after one that returns a promise the others wait for that. */
   #call(listener: Listener, ...args: unknown[]): void {
+    if (this.#awaiting) this.#deferred.push([listener, args])
+    else this.#run(listener, args)
+  }
+
+  #run(listener: Listener, args: unknown[]): void {
     if (!listener.on) return
     // The native part has taken it off already.
     if (listener.once) this.#listeners.drop(listener)
     try {
       const result = listener.call.apply(this, args) as PromiseLike<unknown> | undefined
-      if (typeof result?.then === 'function') {
-        result.then(undefined, error => this.#failed(listener, error))
-      }
+      if (typeof result?.then !== 'function') return
+      this.#awaiting = true
+      const done = (): void => this.#proceed()
+      result.then(done, error => {
+        this.#failed(listener, error)
+        done()
+      })
     } catch (error) {
       this.#failed(listener, error)
     }
+  }
+
+  /** Calls the listeners that waited for one, up to the next that is to be awaited. */
+  #proceed(): void {
+    this.#awaiting = false
+    const deferred = this.#deferred
+    let next = 0
+    while (next < deferred.length && !this.#awaiting) {
+      const [listener, args] = deferred[next]
+      next += 1
+      this.#run(listener, args)
+    }
+    // Those that are left come before what was deferred meanwhile, which is behind them.
+    deferred.splice(0, next)
+    if (!this.#awaiting) hub.again(this.#native.source())
   }
 
   #failed(listener: Listener, cause: unknown): void {

@@ -63,5 +63,5 @@ export type EventArguments<Events, Name> = Name extends keyof ControlEvents
   ? ControlEvents[Name]
   : [message: IncomingMessage<PayloadOf<Events, Name>>, reply: ReplyFunction]
 
-/** A listener. Where it returns a promise that is rejected, an `error` event tells. */
+/** A listener. The next is called when the promise that it may return is settled; where that is rejected, an `error` event tells. */
 export type EventListener<Events, Name> = (...args: EventArguments<Events, Name>) => unknown

@@ -49,6 +49,21 @@ class Hub {
     this.native.hold(holding)
   }
 
+  /** Has a source drained again, which did not take all that there was. */
+  again(number: number): void {
+    this.#queue.add(number)
+    this.#continue()
+  }
+
+  #continue(): void {
+    if (this.#continuing) return
+    this.#continuing = true
+    setImmediate(() => {
+      this.#continuing = false
+      this.#turn()
+    })
+  }
+
   #turn(): void {
     const queue = this.#queue
     const ready = this.#ready
@@ -66,13 +81,7 @@ class Hub {
       turns -= 1
       if (turns === 0 || performance.now() > deadline) break
     }
-    if (queue.size > 0 && !this.#continuing) {
-      this.#continuing = true
-      setImmediate(() => {
-        this.#continuing = false
-        this.#turn()
-      })
-    }
+    if (queue.size > 0) this.#continue()
   }
 }
 

@@ -10,7 +10,7 @@ export interface NativeHub {
 
 export interface Drained {
   source(): number
-  drain(words: Uint32Array): string | null
+  drain(words: Uint32Array, settledOnly?: boolean): string | null
 }
 
 export interface NativeClient extends Drained {
