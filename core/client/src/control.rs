@@ -44,6 +44,17 @@ struct ConnectWaiter {
     done: oneshot::Sender<Result<Arc<ConnectionInfo>>>,
 }
 
+/// What a client that does nothing is to do.
+pub(crate) enum Wish {
+    Connect,
+    /// End what waits; there is no connection to close.
+    Disconnect {
+        done: oneshot::Sender<()>,
+    },
+    /// No one is left to want anything.
+    Nothing,
+}
+
 /// The receiving end of [`Command`]s.
 pub(crate) struct Control {
     shared: Arc<Shared>,
@@ -62,22 +73,20 @@ impl Control {
         Control { shared, commands, waiters: Vec::new(), background: false, last_cause: None, timer }
     }
 
-    /// Waits for the wish to connect. `false`: no one is left to have it.
-    pub(crate) async fn idle(&mut self) -> bool {
+    /// Waits for a wish, without a connection and without the wish for one.
+    pub(crate) async fn idle(&mut self) -> Wish {
         std::future::poll_fn(|context| {
             self.shared.kicker.listen(context.waker());
             if self.wants_connection() {
-                return Poll::Ready(true);
+                return Poll::Ready(Wish::Connect);
             }
             while let Poll::Ready(command) = self.commands.poll_recv(context) {
                 match command {
-                    Some(Command::Disconnect { done, .. }) => {
-                        let _ = done.send(());
-                    }
-                    None | Some(Command::Shutdown) => return Poll::Ready(false),
+                    Some(Command::Disconnect { done, .. }) => return Poll::Ready(Wish::Disconnect { done }),
+                    None | Some(Command::Shutdown) => return Poll::Ready(Wish::Nothing),
                     Some(command) => {
                         self.take(command);
-                        return Poll::Ready(true);
+                        return Poll::Ready(Wish::Connect);
                     }
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::control::{Control, Stop};
+use crate::control::{Control, Stop, Wish};
 use crate::dedupe::Dedupe;
 use crate::dial::Dialer;
 use crate::error::{Error, ErrorKind};
@@ -40,9 +40,17 @@ impl Supervisor {
 
     /// Runs until no handle is left.
     pub(crate) async fn run(mut self) {
-        while self.control.idle().await {
-            if self.stay_connected().await {
-                break;
+        loop {
+            match self.control.idle().await {
+                Wish::Connect if self.stay_connected().await => break,
+                Wish::Connect => {}
+                Wish::Disconnect { done } => {
+                    // What was queued for a session to come. The client stays what it is.
+                    self.end_waits(&closed_by_user());
+                    self.shared.end_event_waits(&closed_by_user());
+                    let _ = done.send(());
+                }
+                Wish::Nothing => break,
             }
         }
     }
@@ -241,10 +249,17 @@ impl Supervisor {
         } else {
             Error::new(ErrorKind::ConnectionLost, format!("connecting was given up: {error}"))
         };
+        self.end_waits(&waits_end);
+        self.shared.set_state(state, None, reason);
+        self.control.stopped(error);
+    }
+
+    /// Ends everything that waits, and drops what is queued.
+    fn end_waits(&mut self, waits_end: &Error) {
         let mut told = Vec::new();
         for item in self.shared.outbox.clear() {
             match item {
-                Item::Message { receipt, .. } => self.lose(&receipt, &waits_end, &mut told),
+                Item::Message { receipt, .. } => self.lose(&receipt, waits_end, &mut told),
                 Item::Subscribe(_) => {}
                 Item::Unsubscribe(_, done) => drop(done.send(Ok(()))),
                 Item::Flush(done) => drop(done.send(Err(waits_end.clone()))),
@@ -255,16 +270,14 @@ impl Supervisor {
             if let Some(size) = receipt.release() {
                 messages += 1;
                 bytes += size;
-                self.lose(&receipt, &waits_end, &mut told);
+                self.lose(&receipt, waits_end, &mut told);
             }
         }
         self.shared.outbox.free(messages, bytes);
-        self.shared.receipts.fail(&waits_end, &mut told, |_| true);
+        self.shared.receipts.fail(waits_end, &mut told, |_| true);
         self.shared.inbox.push(&mut told);
-        let told_subscribers = self.shared.subscriptions.lock().fail_waiters(&waits_end);
+        let told_subscribers = self.shared.subscriptions.lock().fail_waiters(waits_end);
         told_subscribers.tell();
-        self.shared.set_state(state, None, reason);
-        self.control.stopped(error);
     }
 }
 

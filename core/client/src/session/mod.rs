@@ -113,6 +113,8 @@ pub(crate) struct Session<'a> {
     batch_bytes: usize,
     early: Vec<Message>,
     close_frame: Option<(u16, String)>,
+    /// When to drop a connection that its peer has closed and keeps open all the same.
+    close_by: Option<Instant>,
     counts: reading::Counts,
 }
 
@@ -149,6 +151,7 @@ impl<'a> Session<'a> {
             batch_bytes: 0,
             early: established.early,
             close_frame: None,
+            close_by: None,
             counts: reading::Counts::default(),
             shared,
         }
@@ -309,6 +312,9 @@ impl<'a> Session<'a> {
             if let Some(leaving) = self.leaving.take_if(|leaving| leaving.deadline <= now) {
                 return Poll::Ready((1000, "disconnected".into(), How::ByUs(leaving.stop), closed_by_user()));
             }
+            if self.close_by.is_some_and(|due| due <= now) {
+                return Poll::Ready(self.broken(WsError::ConnectionClosed));
+            }
             while self.barriers.front().is_some_and(|barrier| barrier.deadline <= now) {
                 if let Some(barrier) = self.barriers.pop_front() {
                     tracing::warn!("the gateway answers no pings: subscriptions and flushes are taken for done");
@@ -341,6 +347,9 @@ impl<'a> Session<'a> {
             }
             if let Some(leaving) = &self.leaving {
                 next = next.min(leaving.deadline);
+            }
+            if let Some(due) = self.close_by {
+                next = next.min(due);
             }
             if let Err(error) = self.flush(context) {
                 return Poll::Ready(self.broken(error));

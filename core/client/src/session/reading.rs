@@ -3,9 +3,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::Stream;
 use realtime_pubsub_protocol::{Envelope, Response, TYPE_RESPONSE};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -24,6 +26,8 @@ const READ_BATCH: usize = 512;
 /// How much is handed to the inbox at a time, which may exceed its bounds by that.
 const HAND_OVER: usize = 128;
 const HAND_OVER_BYTES: usize = 1 << 20;
+/// How long a peer that has sent its close frame may keep the connection open.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// Counted here and added to the client's counters once a batch.
 #[derive(Default)]
@@ -121,6 +125,7 @@ impl Session<'_> {
             Message::Ping(_) => self.unflushed = true,
             Message::Close(frame) => {
                 self.unflushed = true;
+                self.close_by = Some(Instant::now() + CLOSE_GRACE);
                 self.close_frame =
                     Some(frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string())));
             }

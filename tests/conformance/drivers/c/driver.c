@@ -594,7 +594,7 @@ static int publish(rps_client client, const operation *asked, text *out, rps_err
     /* An empty view is the default here, so that an empty id can't be asked for. */
     if (asked->id != NULL) options.id = view_of(asked->id);
     options.compress = json_is(json_get(asked->json, "compress"), "true");
-    options.wait_for_room = 1;
+    options.wait_for_room = strcmp(asked->what, "publish_now") != 0;
     if (strcmp(asked->what, "request") == 0) {
         outcome = rps_request(client, asked->topic, asked->topic == NULL ? 0 : strlen(asked->topic), payload.data, payload.len,
                               &options, timeout_of(asked), &reply, error);
@@ -699,7 +699,7 @@ static int perform(const operation *asked, rps_message message, text *out, rps_e
         tell_stats(out, &stats);
         return outcome;
     }
-    if (IS("publish") || IS("send") || IS("request")) return publish(client, asked, out, error);
+    if (IS("publish") || IS("publish_now") || IS("send") || IS("request")) return publish(client, asked, out, error);
     if (IS("burst")) return burst(client, asked, error);
     if (IS("reply")) return reply(message, asked, out, error);
     if (IS("ack")) return rps_wait_for_ack(handle_of(WAIT, asked->wait), timeout, error);

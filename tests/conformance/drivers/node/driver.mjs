@@ -182,6 +182,7 @@ const operations = {
   connection: (_, client) => (client.connection ? snake(client.connection) : null),
   stats: (_, client) => snake(client.stats()),
   publish: (o, client) => keep(o, client.publish(o.topic, o.payload, howOf(o))),
+  publish_now: (o, client) => keep(o, client.publish(o.topic, o.payload, howOf(o))),
   send: (o, client) => keep(o, client.send(o.payload, howOf(o))),
   burst: ({ topic, count }, client) => {
     for (let number = 0; number < count; number += 1) client.publish(topic, number)

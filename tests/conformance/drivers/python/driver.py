@@ -193,6 +193,10 @@ class Driver:
         client = self.client(operation)
         return self.keep(operation, await client.publish(operation["topic"], operation["payload"], *how(operation)))
 
+    async def do_publish_now(self, operation: dict[str, Any], _: Any) -> dict[str, Any]:
+        client = self.client(operation)
+        return self.keep(operation, client.publish_nowait(operation["topic"], operation["payload"], *how(operation)))
+
     async def do_send(self, operation: dict[str, Any], _: Any) -> dict[str, Any]:
         return self.keep(operation, await self.client(operation).send(operation["payload"], *how(operation)))
 

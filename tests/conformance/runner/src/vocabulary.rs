@@ -16,6 +16,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("connection", &[]),
     ("stats", &[]),
     ("publish", &["topic", "payload", "message_type?", "id?", "compress?", "wait?"]),
+    ("publish_now", &["topic", "payload", "message_type?", "id?", "compress?", "wait?"]),
     ("send", &["payload", "message_type?", "id?", "compress?", "wait?"]),
     ("burst", &["topic", "count"]),
     ("request", &["topic", "payload", "message_type?", "timeout?"]),

@@ -44,6 +44,8 @@ import kotlin.time.Duration.Companion.milliseconds
 
 class Thrown(text: String) : Exception(text)
 
+class Cannot(text: String) : Exception(text)
+
 /** The operation's fields; numbers keep their digits, as their text does. */
 class Operation(val fields: JsonObject) {
     val what get() = text("do")!!
@@ -176,6 +178,8 @@ object Driver {
         """{"error":{"cancelled":true}}"""
     } catch (thrown: Thrown) {
         throw thrown
+    } catch (cannot: Cannot) {
+        """{"cannot":${quote(cannot.message)}}"""
     } catch (error: Exception) {
         """{"error":{"number":1,"message":${quote(error.toString())}}}"""
     }
@@ -188,6 +192,7 @@ object Driver {
     private fun wait(operation: Operation) = waits[operation.need("wait")] ?: throw IllegalArgumentException("no such wait")
 
     private suspend fun perform(operation: Operation, message: IncomingMessage?): String {
+        if (operation.what == "publish_now") throw Cannot("publish suspends until there is room")
         when (operation.what) {
             "release" -> gate(operation.need("gate")).trySend(Unit)
             "hold" -> gate(operation.need("gate")).receiveCatching()

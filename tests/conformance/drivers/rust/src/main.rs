@@ -167,6 +167,7 @@ impl Driver {
                 "connection" => Ok(client.connection().map_or("null".into(), |info| tell::connection(&info))),
                 "stats" => Ok(tell::stats(&client.stats())),
                 "publish" | "send" => self.keep(operation, outgoing(&client, operation)?.await?),
+                "publish_now" => self.keep(operation, outgoing(&client, operation)?.enqueue()?),
                 "burst" => {
                     for number in 0..operation.count {
                         drop(client.publish(topic(operation)?, number).await?);
@@ -374,7 +375,7 @@ impl Driver {
             .map(|(_, gate)| Arc::clone(gate))
             .collect();
         for gate in gates {
-            gate.add_permits(Semaphore::MAX_PERMITS / 2);
+            gate.add_permits(1 << 20);
         }
         client.disconnect_within(Duration::from_millis(200)).await;
         let mut things = self.things();
