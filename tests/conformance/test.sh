@@ -7,7 +7,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-only=() languages="rust c python node"
+only=() languages="rust c python node kotlin swift"
 while [ $# -gt 0 ]; do
     case $1 in
         --only) only=(--only "$2") ;;

@@ -9,4 +9,5 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-$top/target}")
 status=$?
 [ "$status" -eq 0 ] || exit "$status"
 REALTIME_KOTLIN_DIR=$PWD "$top/scripts/kotlin.sh" -q "-Dbuild.dir=$target/conformance-kotlin" compile >&2 || exit 1
-echo "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m -cp $target/conformance-kotlin/classes:$(cat "$target/conformance-kotlin/class-path") DriverKt"
+# The jar that was just built, wherever the installed one comes from: other checkouts install theirs too.
+echo "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m -cp $target/conformance-kotlin/classes:$(ls "$top"/bindings/uniffi/kotlin/target/realtime-pubsub-*.jar | head -n 1):$(cat "$target/conformance-kotlin/class-path") DriverKt"
