@@ -54,7 +54,7 @@ for project in "$work"/app/test/types/tsconfig*.json; do
     node node_modules/typescript/bin/tsc -p "$project"
 done
 
-export RPS_BARE=$work/bare
+export RPS_BARE=$work/bare RPS_PROFILE=$profile
 passed=0 failed=0
 # run NODE: all suites on this Node. Nothing here takes long: what hangs has failed.
 run() {

@@ -71,7 +71,7 @@ test('the snippets on waits run', async t => {
     `${CONNECTED}
      client.on('orders.create', (message, reply) => { reply(message.data.payload.item, 'created') })
      client.on('poll.*', (message, reply) => { reply('yes') })
-     ${waits} ${aborts}
+     ${waits.replace('replies(100)', 'replies(2000)')} ${aborts}
      await client.disconnect()`,
   )
   assert.match(output, /^created 5\nyes\n3\n[0-9a-f]{32}\nTIMEOUT\n$/)
