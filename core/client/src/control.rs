@@ -80,7 +80,7 @@ impl Control {
             if self.wants_connection() {
                 return Poll::Ready(Wish::Connect);
             }
-            while let Poll::Ready(command) = self.commands.poll_recv(context) {
+            if let Poll::Ready(command) = self.commands.poll_recv(context) {
                 match command {
                     Some(Command::Disconnect { done, .. }) => return Poll::Ready(Wish::Disconnect { done }),
                     None | Some(Command::Shutdown) => return Poll::Ready(Wish::Nothing),

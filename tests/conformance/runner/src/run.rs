@@ -39,7 +39,7 @@ impl From<&str> for Failure {
 type Outcome<T = ()> = Result<T, Failure>;
 
 enum Server {
-    Gateway(World),
+    Gateway(Box<World>),
     Scripted(Scripted),
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn run(scenario: &Scenario, main: &Arc<Driver>, other: &Arc<Dri
     let server = if scenario.scripted {
         Server::Scripted(Scripted::start().await?)
     } else {
-        Server::Gateway(World::start(&scenario.gateway).await?)
+        Server::Gateway(Box::new(World::start(&scenario.gateway).await?))
     };
     let (main, other) = (Session::new(main), Session::new(other));
     let session = |client: &ClientSpec| if client.is_other() { other.clone() } else { main.clone() };
