@@ -164,32 +164,6 @@ if [ -x "$examples/basic" ]; then
     step "examples pong and ping" pair pong ping 'p50'
 fi
 
-# The guide's programs, with a gateway of their own, and more time than a program in a hurry gives.
-guide() { awk -v fence="\`\`\`$1" -v wanted="$2" '/^```/ { inside = $0 == fence && ++block == wanted; next } inside' bindings/c/README.md; }
-guide_programs() {
-    local PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig flags
-    flags=$(PKG_CONFIG_PATH=$PKG_CONFIG_PATH pkg-config --cflags --libs realtime_pubsub) || return
-    {
-        printf '#include <realtime_pubsub.h>\nstatic rps_str url;\n'
-        guide c 1 | sed 's/RPS_LIT("wss:[^"]*")/url.data, url.len/; s/ 500, / 30000, /; s/^int main(void)/static int program(void)/'
-        printf 'int main(void) {\n    rps_error error;\n    rps_client client;\n'
-        # This one ends with `view` on the URL.
-        guide c 2 | sed 's/^rps_text url;/rps_text text;/; s/&url,/\&text,/; s/rps_text_get(url/rps_text_get(text/'
-        printf '    url = view;\n    return program();\n}\n'
-    } >"$work/guide.c"
-    {
-        printf '#include <iostream>\n#include <realtime_pubsub.hpp>\nint main() {\n    rps::LocalGateway gateway;\n'
-        printf '    const std::string url = gateway.url("alice");\n'
-        guide cpp 1 | sed 's/(500)/(30000)/'
-        printf '    std::cout << "done" << std::endl;\n}\n'
-    } >"$work/guide.cpp"
-    # shellcheck disable=SC2086
-    "$cc" -Wall -Wextra -Wno-unused-parameter -Werror "$work/guide.c" -o "$work/bin/guide-c" $flags &&
-        "$cxx" -std=c++17 -Wall -Wextra -Werror "$work/guide.cpp" -o "$work/bin/guide-cpp" $flags || return
-    timeout 60 "$work/bin/guide-c" | grep 'reply: "Got it!"' && timeout 60 "$work/bin/guide-cpp" | grep done
-}
-[ -x "$examples/basic" ] && step "the guide's programs in C and C++" guide_programs
-
 # ---- the Rust side
 # Miri and ThreadSanitizer come with a nightly toolchain, which is asked for where rustup is.
 nightly() {

@@ -18,5 +18,6 @@ counts=$(grep -E '^\s*Executed [0-9]+ tests?, with ' "$log" | tail -n 1)
 [ -n "$counts" ] || { echo "swift: the tests did not run"; exit 1; }
 read -r run < <(sed -E "s/.*Executed ([0-9]+) tests?.*/\1/" <<<"$counts")
 failed=$(grep -cE "^Test Case .* failed \(" "$log")
+[ "$status" -eq 0 ] && { ../run-examples.sh swift || status=1; }
 echo "swift: $((run - failed)) passed, $failed failed"
 exit "$status"

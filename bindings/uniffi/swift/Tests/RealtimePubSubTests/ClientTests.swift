@@ -328,8 +328,10 @@ final class ClientTests: GatewayTestCase, @unchecked Sendable {
         await client.disconnect()
         await assertFails(.invalidArgument) { try RealtimeClient("http://x") }
         gateway.failConnects(.refuse(403))
-        let bob = try self.client("bob")
-        await assertFails(.handshakeFailed) { try await bob.connect(timeout: .milliseconds(100)) }
+        var once = Self.patient
+        once.maxRetries = 0
+        let bob = try self.client("bob", options: once)
+        await assertFails(.handshakeFailed) { try await bob.connect() }
     }
 
     func testRESTMessagesCantBeRepliedTo() async throws {

@@ -17,23 +17,31 @@ class GatewayTestCase: XCTestCase, @unchecked Sendable {
         gateway = nil
     }
 
-    func client(_ subject: String, permissions: [String]? = nil, options: ClientOptions = ClientOptions()) throws -> RealtimeClient {
+    func client(_ subject: String, permissions: [String]? = nil, options: ClientOptions = GatewayTestCase.patient) throws -> RealtimeClient {
         let client = try RealtimeClient(gateway.urlWithToken(subject, permissions: permissions), options: options)
         clients.with { $0.append(client) }
         return client
     }
 
     func connected(
-        _ subject: String, permissions: [String]? = nil, options: ClientOptions = ClientOptions()
+        _ subject: String, permissions: [String]? = nil, options: ClientOptions = GatewayTestCase.patient
     ) async throws -> RealtimeClient {
         let client = try client(subject, permissions: permissions, options: options)
         try await client.connect()
         return client
     }
 
+    /// On a machine that is busy no test is to fail because a wait that says nothing of time took long.
+    static var patient: ClientOptions {
+        var options = ClientOptions()
+        options.waitTimeout = .seconds(30)
+        options.barrierTimeout = .seconds(30)
+        return options
+    }
+
     /// Reconnects fast, so that tests need not wait.
     static var impatient: ClientOptions {
-        var options = ClientOptions()
+        var options = patient
         options.backoff = .init(min: .milliseconds(1), max: .milliseconds(5))
         return options
     }

@@ -1,5 +1,5 @@
 import io.github.realtimepubsub.ControlEvent
-import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
 
 /** The seed's first program: connect, subscribe, publish, wait for the ack and for a reply. */
 suspend fun main(arguments: Array<String>): Unit = Place(arguments).use { place ->
@@ -16,9 +16,9 @@ suspend fun main(arguments: Array<String>): Unit = Place(arguments).use { place 
         client.subscribeRemoteTopic("chat")
 
         val waiter = client.publish("chat", "Hello, World!", messageType = "text-message")
-        waiter.waitForAck(500.milliseconds)
+        waiter.waitForAck(5.seconds)
         println("acknowledged")
-        val reply = waiter.waitForReply(500.milliseconds)
+        val reply = waiter.waitForReply(5.seconds)
         println("reply ${reply.status}: ${reply.data}")
 
         client.disconnect()

@@ -7,13 +7,13 @@ suspend fun main(arguments: Array<String>): Unit = Place(arguments).use { place 
 
         val waiter = client.send(NewUser("John Doe"), messageType = "create-user")
         waiter.waitForAck()
-        val user = waiter.waitForReply(2.seconds)
+        val user = waiter.waitForReply(5.seconds)
         println("create-user: ${user.status} ${user.data}")
 
         val nameless = client.send(NewUser(), messageType = "create-user").waitForReply()
         println("create-user: ${nameless.status} ${nameless.data}")
 
-        val sum = client.request("math", listOf(1, 2, 39), messageType = "add", timeout = 2.seconds)
+        val sum = client.request("math", listOf(1, 2, 39), messageType = "add", timeout = 5.seconds)
         println("math add: ${sum.status} ${sum.data}")
         client.disconnect()
     }

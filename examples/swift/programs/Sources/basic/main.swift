@@ -17,9 +17,9 @@ print("connected as \(info.id) from \(info.remoteAddress)")
 try await client.subscribeRemoteTopic("chat")
 
 let waiter = try await client.publish("chat", "Hello, World!", messageType: "text-message")
-try await waiter.waitForAck(timeout: .milliseconds(500))
+try await waiter.waitForAck(timeout: .seconds(5))
 print("acknowledged")
-let reply = try await waiter.waitForReply(timeout: .milliseconds(500))
+let reply = try await waiter.waitForReply(timeout: .seconds(5))
 print("reply \(reply.status): \(reply.data)")
 
 await client.disconnect()

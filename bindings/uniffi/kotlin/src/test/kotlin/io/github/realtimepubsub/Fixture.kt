@@ -17,20 +17,24 @@ class Fixture(val scope: CoroutineScope, val gateway: LocalGateway) {
     fun client(
         subject: String,
         permissions: List<String>? = null,
-        options: ClientOptions = ClientOptions(),
+        options: ClientOptions = patient(),
     ): RealtimeClient = RealtimeClient(gateway.urlWithToken(subject, permissions), options).also { clients += it }
 
     suspend fun connected(
         subject: String,
         permissions: List<String>? = null,
-        options: ClientOptions = ClientOptions(),
+        options: ClientOptions = patient(),
     ): RealtimeClient = client(subject, permissions, options).also { it.connect() }
 }
+
+/** On a machine that is busy no test is to fail because a wait that says nothing of time took long. */
+fun patient(backoff: Backoff = Backoff(), maxRetries: Int? = null): ClientOptions =
+    ClientOptions(waitTimeout = 30.seconds, barrierTimeout = 30.seconds, backoff = backoff, maxRetries = maxRetries)
 
 /** Runs a test on the pool that programs use; a test that hangs fails. */
 fun test(
     gateway: LocalGateway = LocalGateway(),
-    within: Duration = 60.seconds,
+    within: Duration = 180.seconds,
     test: suspend Fixture.() -> Unit,
 ): Unit = runBlocking(Dispatchers.Default) {
     gateway.use {

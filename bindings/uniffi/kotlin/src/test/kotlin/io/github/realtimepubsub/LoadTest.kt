@@ -26,7 +26,7 @@ class LoadTest {
     }
 
     @Test
-    fun `a hundred thousand messages in order, to a listener`() = test(within = 120.seconds) {
+    fun `a hundred thousand messages in order, to a listener`() = test(within = 300.seconds) {
         val receiver = connected("receiver")
         val done = collector<Int>()
         var next = 0
@@ -42,7 +42,7 @@ class LoadTest {
     }
 
     @Test
-    fun `a hundred thousand messages in order, to a flow that takes its time`() = test(within = 120.seconds) {
+    fun `a hundred thousand messages in order, to a flow that takes its time`() = test(within = 300.seconds) {
         val receiver = connected("receiver", options = ClientOptions(inboxMessages = 1000))
         receiver.subscribeRemoteTopic("load")
         val got = scope.async(start = CoroutineStart.UNDISPATCHED) {
@@ -99,7 +99,7 @@ class LoadTest {
     fun `a client that is dropped with everything open is collected`() = test {
         val before = liveClients()
         val dropped = dropOne()
-        collect { dropped.get() == null && liveClients() == before }
+        collect { dropped.get() == null && liveClients() <= before }
     }
 
     /** In a function of its own, so that nothing is left on the stack. */
@@ -117,7 +117,7 @@ class LoadTest {
     }
 
     @Test
-    fun `ten thousand clients leave nothing behind`() = test(within = 120.seconds) {
+    fun `ten thousand clients leave nothing behind`() = test(within = 300.seconds) {
         val before = liveClients()
         repeat(40) { round ->
             coroutineScope {
