@@ -4,9 +4,10 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust c python node kotlin swift conformance interop console)
+suites=(rust cluster c python node kotlin swift conformance interop console)
 declare -A script=(
     [rust]=scripts/test-rust.sh
+    [cluster]=core/gateway/test-cluster.sh
     [c]=bindings/c/test.sh
     [python]=bindings/python/test.sh
     [node]=bindings/node/test.sh

@@ -93,7 +93,7 @@ enum Progress {
 }
 
 impl Connection {
-    /// Takes over an upgraded socket. `early` are bytes that came with the request.
+    /// Takes over an upgraded socket, for a peer that has joined. `early` are bytes that came with the request.
     pub(crate) fn new(stream: Stream, early: &[u8], session: Session, fault: Option<&ConnectFault>) -> Self {
         let (now, limits) = (Instant::now(), &session.shared.limits);
         let check = now + limits.idle / 2;
@@ -119,8 +119,6 @@ impl Connection {
         if !matches!(fault, Some(ConnectFault::NoWelcome | ConnectFault::CloseBeforeWelcome(_))) {
             connection.welcome();
         }
-        connection.session.peer.outbox().closed = connection.silent;
-        connection.session.app.hub.join(&connection.session.peer);
         if let Some(ConnectFault::CloseAfterWelcome(code) | ConnectFault::CloseBeforeWelcome(code)) = fault {
             connection.close(&Closing { code: *code, reason: Cow::Borrowed("") });
         }
@@ -175,7 +173,9 @@ impl Connection {
     /// Takes what others queued, and follows an order. With `park`, the next to queue something will wake this task.
     fn collect(&mut self, cx: &Context<'_>, park: bool) -> Progress {
         let mut outbox = self.session.peer.outbox();
-        let found = outbox.segments.bytes() > 0;
+        // Looked at under the lock, as is the waker: whoever settles something later will wake this task.
+        let settled = self.session.owed.settle(&mut outbox.segments, &mut self.writer, &self.session.app.metrics);
+        let found = settled || outbox.segments.bytes() > 0;
         self.writer.append(&mut outbox.segments);
         outbox.unwritten = self.writer.bytes();
         self.since = self.since.or(outbox.since.take());
@@ -274,9 +274,13 @@ impl Connection {
                 }
                 Ok(Step::Event(taken, Event::Ping(payload))) if self.phase == Phase::Open && !self.silent => {
                     if !faults.is_some_and(|faults| faults.swallow_pings) {
-                        // The pong is a barrier: what came before the ping goes out before it, deliveries included.
-                        self.writer.append(&mut self.session.peer.outbox().segments);
-                        self.writer.write(|out| write_frame(out, FrameKind::Pong, payload));
+                        if self.session.app.hub.scope.is_some() {
+                            self.session.owed.pong(|out| write_frame(out, FrameKind::Pong, payload));
+                        } else {
+                            // A barrier: what came before the ping goes out before it, deliveries included.
+                            self.writer.append(&mut self.session.peer.outbox().segments);
+                            self.writer.write(|out| write_frame(out, FrameKind::Pong, payload));
+                        }
                     }
                     (taken, None)
                 }
@@ -302,6 +306,7 @@ impl Connection {
                 break;
             }
         }
+        self.session.batch_done(&mut self.writer);
         self.session.count();
     }
 
@@ -412,7 +417,8 @@ impl Connection {
                 self.consume_partial(faults.as_ref());
                 progress = Progress::Some;
             }
-            if progress != Progress::Over && !stalled && self.writer.bytes() < PAUSE_READING {
+            let busy = self.writer.bytes() >= PAUSE_READING || self.session.backed_up();
+            if progress != Progress::Over && !stalled && !busy {
                 match self.read(cx, faults.as_ref()) {
                     Progress::None => {}
                     other => progress = other,

@@ -26,6 +26,9 @@ pub enum GatewayError {
     /// The TLS certificate or its key could not be used.
     #[error("can't use the TLS certificate: {0}")]
     InvalidCertificate(String),
+    /// NATS does not let the gateway in. That it can't be reached is no error.
+    #[error("{0}")]
+    Nats(String),
     /// No app of this id is served here.
     #[error("there is no app {0:?} here")]
     UnknownApp(String),

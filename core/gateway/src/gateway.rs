@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::check;
+use crate::cluster::{Cluster, Scope};
 use crate::error::GatewayError;
 use crate::fault::Faults;
 use crate::hub::Hub;
@@ -73,7 +74,19 @@ impl Gateway {
         if apps.is_empty() {
             apps.push(AppOptions::new("local"));
         }
-        let apps: Vec<_> = apps.into_iter().map(|options| Arc::new(App::new(options, &metrics))).collect();
+        #[cfg(feature = "nats")]
+        let (cluster, first) = match &options.nats {
+            None => (None, None),
+            Some(nats) => {
+                let cluster = Cluster::new(nats, metrics.clone()).map_err(GatewayError::InvalidOptions)?;
+                let first = cluster.connect().await.map_err(GatewayError::Nats)?;
+                (Some(Arc::new(cluster)), first)
+            }
+        };
+        #[cfg(not(feature = "nats"))]
+        let cluster: Option<Arc<Cluster>> = None;
+        let app = |options| Arc::new(App::new(options, &metrics, cluster.clone()));
+        let apps: Vec<_> = apps.into_iter().map(app).collect();
         let Some(app) = apps.first().cloned() else {
             return Err(GatewayError::InvalidOptions("there is no app".into()));
         };
@@ -85,7 +98,20 @@ impl Gateway {
             drain: options.drain,
             drain_window: options.drain_window,
         };
-        let shared = Arc::new(Shared::new(apps, policy, metrics));
+        let shared = Arc::new(Shared::new(apps, policy, metrics, cluster));
+        #[cfg(feature = "nats")]
+        if let Some(cluster) = shared.cluster.clone() {
+            let shared = shared.clone();
+            let alone = cluster.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = cluster.run(first, shared.clone()) => {}
+                    () = shared.reached(Stage::Ended) => {}
+                }
+            });
+            // What it publishes from now on reaches the others; if NATS is away, that comes later.
+            alone.settle().await;
+        }
         let secure = tls.is_some();
         tokio::spawn(run(listener, tls, shared.clone()));
         info!(%address, app = app.id, "listening");
@@ -265,11 +291,12 @@ impl Drop for Gateway {
 }
 
 impl App {
-    pub(crate) fn new(options: AppOptions, metrics: &Metrics) -> Self {
+    pub(crate) fn new(options: AppOptions, metrics: &Metrics, cluster: Option<Arc<Cluster>>) -> Self {
         let AppOptions { id, client_keys, admin_keys, acks } = options;
         let keys = RwLock::new(Keys { client: client_keys, admin: admin_keys });
         let metrics = Arc::new(metrics.of_app(&id));
-        App { id, keys, acks, hub: Hub::new(metrics.clone()), metrics, overviews: Default::default() }
+        let hub = Hub::new(metrics.clone(), cluster.map(|cluster| Scope::new(cluster, &id)));
+        App { id, keys, acks, hub, metrics, overviews: Default::default() }
     }
 
     fn token(&self, request: &TokenRequest) -> Result<String, GatewayError> {

@@ -88,7 +88,7 @@ pub(crate) async fn handle(
         (_, Some(call), _) => rest::answer(call, request, &shared).await,
         (["apps", app], ..) => upgrade(request, app, remote, &shared, alive, fault)
             .inspect_err(|failure| shared.metrics.refused(failure.code)),
-        (["healthz"], ..) => Ok(json(StatusCode::OK, &serde_json::json!({"status": "ok"}))),
+        (["healthz"], ..) => Ok(json(StatusCode::OK, &health(&shared))),
         (["metrics"], ..) => Ok(text(shared.metrics_text())),
         _ => Err(Failure::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")),
     };
@@ -106,6 +106,16 @@ fn from_here(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let uri = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
     uri.as_ref().and_then(Uri::host).is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
+}
+
+/// With NATS away a gateway still serves its own clients, so that is no reason to take it out of service: the status
+/// stays 200.
+fn health(shared: &Shared) -> serde_json::Value {
+    match shared.cluster.as_ref().map(|cluster| cluster.up()) {
+        None => serde_json::json!({"status": "ok"}),
+        Some(true) => serde_json::json!({"status": "ok", "nats": "connected"}),
+        Some(false) => serde_json::json!({"status": "degraded", "nats": "away"}),
+    }
 }
 
 fn text(body: String) -> Answer {
@@ -196,6 +206,12 @@ async fn serve_upgraded(
         None => return warn!("an upgraded connection is not of the expected kind"),
     };
     let peer = Arc::new(peer);
+    peer.outbox().closed = fault == Some(ConnectFault::NoWelcome);
+    app.hub.join(&peer);
+    // Once it is welcome, it gets what any gateway publishes.
+    if let Some(cluster) = &shared.cluster {
+        cluster.settle().await;
+    }
     let session = Session::new(shared.clone(), app, peer.clone(), Instant::now());
     let connection = Box::new(Connection::new(stream, &early, session, fault.as_ref()));
     // Whoever stops the gateway may have looked for connections before this one was there.

@@ -1,7 +1,7 @@
 //! Who listens to what in one app, and the one place where a message becomes deliveries.
 //!
 //! Everything that reaches subscribers goes through [`Hub::publish`]: publishes and sends from clients, REST messages,
-//! presence. What joins several gateways belongs there, before [`Hub::deliver`], which is about this process alone.
+//! presence. There it goes to other gateways too; [`Hub::deliver`] is about this process alone.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
@@ -15,8 +15,10 @@ use realtime_pubsub_protocol::{PREFIX_PRIVATE, Permissions, RawJson, TOPIC_INBOU
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::cluster::Scope;
 use crate::metrics::AppMetrics;
 use crate::outbox::{Frame, Order, Outbox, SLOW_CONSUMER};
+use crate::rest::matches;
 use crate::tail::Tails;
 use crate::websocket::{FrameKind, begin_frame, end_frame};
 
@@ -136,6 +138,15 @@ impl Surveyed {
     }
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    /// To how many connections of this gateway it was delivered.
+    pub(crate) delivered: usize,
+    /// With several gateways: when NATS was given it, `None` if it could not be. Alone: nothing.
+    pub(crate) epoch: Option<u64>,
+}
+
 /// Why a connection may not subscribe to one more topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooManySubscriptions;
@@ -147,6 +158,8 @@ struct State {
     connections: HashMap<Arc<str>, Arc<Peer>>,
     subjects: HashMap<Arc<str>, Subject>,
     topics: HashMap<Arc<str>, Subscribers>,
+    /// Where other gateways are told what is listened to.
+    scope: Option<Scope>,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +176,8 @@ pub(crate) struct Hub {
     /// What the console looks at.
     pub(crate) tails: Tails,
     metrics: Arc<AppMetrics>,
+    /// The app's part in the cluster; `None` for a gateway alone.
+    pub(crate) scope: Option<Scope>,
 }
 
 thread_local! {
@@ -173,8 +188,9 @@ thread_local! {
 const KEPT: usize = 64 * 1024;
 
 impl Hub {
-    pub(crate) fn new(metrics: Arc<AppMetrics>) -> Self {
-        Hub { state: RwLock::default(), tails: Tails::default(), metrics }
+    pub(crate) fn new(metrics: Arc<AppMetrics>, scope: Option<Scope>) -> Self {
+        let state = RwLock::new(State { scope: scope.clone(), ..State::default() });
+        Hub { state, tails: Tails::default(), metrics, scope }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -187,6 +203,7 @@ impl Hub {
 
     /// Makes room for one more connection of a subject, unless there are `limit`. [`Hub::unclaim`] gives it back.
     pub(crate) fn claim(&self, subject: &Arc<str>, limit: usize) -> bool {
+        let limit = limit.saturating_sub(self.scope.as_ref().map_or(0, |scope| scope.elsewhere(subject)));
         let mut state = self.write();
         let entry = state.subjects.entry(subject.clone()).or_default();
         if entry.claimed >= limit {
@@ -218,11 +235,16 @@ impl Hub {
             state.connections.insert(peer.id.clone(), peer.clone());
             state.subjects.entry(peer.subject.clone()).or_default().peers.push(peer.clone());
             state.add(TOPIC_MAIN, peer);
+            if let Some(scope) = &self.scope {
+                scope.need(&private(&peer.id));
+                scope.need(&private(&peer.subject));
+                scope.joined(peer);
+            }
         }
         self.metrics.subscriptions.inc();
         self.metrics.connections.inc();
         self.metrics.connections_opened.inc();
-        self.announce(peer, true);
+        self.announce(&peer.client, true);
     }
 
     /// Lets a connection go, and says so. Again does nothing.
@@ -240,18 +262,24 @@ impl Hub {
             for topic in topics {
                 state.forget(&topic, peer.number);
             }
+            if let Some(scope) = &self.scope {
+                scope.unneed(&private(&peer.id));
+                scope.unneed(&private(&peer.subject));
+                scope.left(peer);
+            }
         }
         self.metrics.connections.dec();
-        self.announce(peer, false);
+        self.announce(&peer.client, false);
     }
 
-    fn announce(&self, peer: &Peer, connected: bool) {
+    /// Tells this gateway's connections that one came or went, here or elsewhere: each gateway tells its own.
+    pub(crate) fn announce(&self, client: &str, connected: bool) {
         let id = serde_json::Value::from(random_id()).to_string();
-        self.publish(&Message {
+        self.deliver(&Message {
             delivery: Delivery {
                 topic: TOPIC_INBOUND,
                 message_type: TYPE_PRESENCE,
-                client: Some(RawJson::trusted(&peer.client)),
+                client: Some(RawJson::trusted(client)),
                 payload: presence_payload(connected),
                 id: Some(RawJson::trusted(&id)),
             },
@@ -308,14 +336,43 @@ impl Hub {
         ended
     }
 
-    /// Delivers a message to all that listen to its topic; to how many. The seam for what joins gateways.
-    pub(crate) fn publish(&self, message: &Message<'_>) -> usize {
-        self.deliver(message)
+    /// Ends the subscriptions of a subject whose topics match a pattern; how many there were.
+    pub(crate) fn unsubscribe_matching(&self, subject: &str, patterns: &[impl AsRef<str>]) -> usize {
+        self.unsubscribe_subject(subject, |topic| patterns.iter().any(|pattern| matches(pattern.as_ref(), topic)))
+    }
+
+    /// Closes a connection, or all, for an administrator; how many there were.
+    pub(crate) fn terminate(&self, connection: Option<&str>) -> usize {
+        let peers = match connection {
+            None => self.peers(|_| true),
+            Some(id) => self.peer(id).into_iter().collect(),
+        };
+        let order = Order::Close { code: 1008, reason: "terminated by an administrator".into() };
+        peers.iter().for_each(|peer| peer.order(order.clone()));
+        peers.len()
+    }
+
+    /// Delivers a message to all that listen to its topic, at other gateways too. With a name in `counted`, those
+    /// will know to how many they delivered it.
+    pub(crate) fn publish(&self, message: &Message<'_>, counted: Option<u64>) -> Published {
+        let epoch = self.scope.as_ref().and_then(|scope| {
+            scope.publish(message.delivery.topic, message.compress, counted, |out| message.delivery.encode(out))
+        });
+        Published { delivered: self.deliver(message), epoch }
     }
 
     fn deliver(&self, message: &Message<'_>) -> usize {
         self.tails.see(&message.delivery);
-        let topic = message.delivery.topic;
+        self.deliver_with(message.delivery.topic, message.compress, |out| message.delivery.encode(out))
+    }
+
+    /// Delivers what another gateway encoded; to how many.
+    #[cfg(feature = "nats")]
+    pub(crate) fn deliver_encoded(&self, topic: &str, compress: bool, bytes: &[u8]) -> usize {
+        self.deliver_with(topic, compress, |out| out.extend_from_slice(bytes))
+    }
+
+    fn deliver_with(&self, topic: &str, compress: bool, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         let state = self.read();
         let subscribers = state.topics.get(topic);
         let (connection, subject) = match topic.strip_prefix(PREFIX_PRIVATE) {
@@ -328,8 +385,8 @@ impl Hub {
         let mut encoded = ENCODED.take();
         encoded.clear();
         let start = begin_frame(&mut encoded);
-        message.delivery.encode(&mut encoded);
-        end_frame(&mut encoded, start, if message.compress { FrameKind::Binary } else { FrameKind::Text });
+        encode(&mut encoded);
+        end_frame(&mut encoded, start, if compress { FrameKind::Binary } else { FrameKind::Text });
         let receivers = subscribers.map_or(0, Subscribers::len) + subject.map_or(0, |entry| entry.peers.len());
         let frame = Frame::new(&encoded, receivers);
         let (now, mut delivered) = (Instant::now(), 0);
@@ -400,7 +457,12 @@ impl State {
     fn add(&mut self, topic: &str, peer: &Arc<Peer>) {
         let name = match self.topics.get_key_value(topic) {
             Some((name, _)) => name.clone(),
-            None => Arc::from(topic),
+            None => {
+                if let Some(scope) = &self.scope {
+                    scope.need(topic);
+                }
+                Arc::from(topic)
+            }
         };
         self.topics.entry(name.clone()).or_default().insert(peer.number, peer.clone());
         peer.topics().insert(name);
@@ -411,9 +473,16 @@ impl State {
             subscribers.swap_remove(&number);
             if subscribers.is_empty() {
                 self.topics.remove(topic);
+                if let Some(scope) = &self.scope {
+                    scope.unneed(topic);
+                }
             }
         }
     }
+}
+
+fn private(name: &str) -> String {
+    format!("{PREFIX_PRIVATE}{name}")
 }
 
 /// 128 random bits in hex: a connection's id, or a message's that came without one.

@@ -76,6 +76,11 @@
 //! receivers share the bytes. `websocket` is the framing.
 
 mod check;
+#[cfg(feature = "nats")]
+mod cluster;
+#[cfg(not(feature = "nats"))]
+#[path = "cluster/off.rs"]
+mod cluster;
 mod connection;
 mod console;
 mod error;
@@ -88,6 +93,7 @@ mod key;
 mod metrics;
 mod options;
 mod outbox;
+mod owed;
 mod rest;
 mod server;
 mod session;

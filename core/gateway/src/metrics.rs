@@ -44,6 +44,7 @@ macro_rules! metrics {
         }
 
         /// What is counted.
+        #[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "those of NATS stay 0"))]
         pub(crate) struct Metrics {
             registry: Registry,
             $($of_app: Family<OfApp, $kind_of_app>,)*
@@ -80,6 +81,7 @@ metrics! {
         messages_delivered: Counter, "Messages queued for a receiver, once for each";
         delivered_bytes: Counter, "Bytes of the messages queued for receivers";
         acks: Counter, "Acknowledgements sent";
+        acks_refused: Counter, "Acknowledgements not sent because NATS has not taken the message";
         publishes_refused: Counter, "Publishes refused for want of permission";
         frames_ignored: Counter, "Frames ignored: of an unknown type, or with a field missing";
         slow_consumers: Counter, "Connections closed because they took less than was queued for them";
@@ -94,6 +96,11 @@ metrics! {
         http_requests: Family<Status, Counter>, "HTTP requests answered, by status; upgrades are 101";
         delivery_seconds: Latency, "From when a message is queued for a receiver until the system has taken it, and all behind it";
         draining: Gauge, "1 while the gateway stops";
+        nats_connected: Gauge, "1 while NATS is there, 0 while it is away or not in use";
+        nats_connects: Counter, "How often NATS was reached";
+        nats_published: Counter, "Messages handed to NATS";
+        nats_received: Counter, "Messages that came from other gateways";
+        cluster_members: Gauge, "Gateways that are one through NATS, this one included; 0 for a gateway alone";
     }
 }
 

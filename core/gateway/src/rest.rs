@@ -15,9 +15,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use crate::cluster::Call as ClusterCall;
 use crate::http::{Answer, Failure, app_of, json};
-use crate::hub::Message;
-use crate::outbox::Order;
+use crate::hub::{Message, Published};
 use crate::server::{App, Shared};
 use crate::token::{believe, verify};
 
@@ -90,28 +90,30 @@ pub(crate) async fn answer(call: Call<'_>, request: Request<Incoming>, shared: &
         Call::Publish { .. } => {
             let body = body(request, shared).await?;
             let call: Publish<'_> = parse(&body)?;
-            publish(&call, &app, &may, shared)
+            publish(&call, &app, &may, shared).await
         }
         Call::Unsubscribe { .. } => {
             need(&may, MANAGE_SUBSCRIBERS)?;
             let body = body(request, shared).await?;
-            unsubscribe(&parse(&body)?, &app)
+            unsubscribe(&parse(&body)?, &app).await
         }
         Call::Terminate { connection, .. } => {
             need(&may, MANAGE_CONNECTIONS)?;
-            terminate(connection, &app)
+            terminate(connection, &app).await
         }
     }
 }
 
-fn publish(call: &Publish<'_>, app: &App, may: &Permissions, shared: &Shared) -> Result<Answer, Failure> {
+async fn publish(call: &Publish<'_>, app: &App, may: &Permissions, shared: &Shared) -> Result<Answer, Failure> {
     if call.topic.len() > shared.limits.topic_bytes {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "topic_too_long", "the topic's name is too long"));
     }
     if call.topic == TOPIC_ACKS || !may.publish(&call.topic) {
         return Err(forbidden("the token does not allow publishing to this topic"));
     }
-    let delivered = app.hub.publish(&Message {
+    let scope = app.hub.scope.as_ref();
+    let name = scope.map(|_| rand::random());
+    let message = Message {
         delivery: Delivery {
             topic: &call.topic,
             message_type: call.message_type.as_deref().unwrap_or(TYPE_BROADCAST),
@@ -120,34 +122,54 @@ fn publish(call: &Publish<'_>, app: &App, may: &Permissions, shared: &Shared) ->
             id: None,
         },
         compress: call.compress,
-    });
+    };
+    let Published { mut delivered, epoch } = app.hub.publish(&message, name);
+    if let (Some(scope), Some(message)) = (scope, name) {
+        if epoch.is_none() || !scope.cluster.settle().await {
+            return Err(nats_away("the message reached clients of this gateway only"));
+        }
+        delivered += scope.call(ClusterCall::Delivered { message }).await;
+    }
     Ok(json(StatusCode::OK, &json!({ "delivered": delivered })))
 }
 
-fn unsubscribe(call: &Unsubscribe<'_>, app: &App) -> Result<Answer, Failure> {
+/// Has the other gateways do something, if there are any; the sum of their answers.
+async fn elsewhere(app: &App, call: impl FnOnce() -> ClusterCall) -> Result<usize, Failure> {
+    match &app.hub.scope {
+        None => Ok(0),
+        Some(scope) if scope.cluster.up() => Ok(scope.call(call()).await),
+        Some(_) => Err(nats_away("this was done at this gateway only")),
+    }
+}
+
+fn nats_away(what: &'static str) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "nats_away", format!("NATS is away: {what}"))
+}
+
+async fn unsubscribe(call: &Unsubscribe<'_>, app: &App) -> Result<Answer, Failure> {
     if call.patterns.len() > MAX_PATTERNS {
         let message = format!("topicPatterns has more than {MAX_PATTERNS} entries");
         return Err(Failure::new(StatusCode::BAD_REQUEST, "too_many_patterns", message));
     }
-    let chosen = |topic: &str| call.patterns.iter().any(|pattern| matches(pattern, topic));
-    let ended = app.hub.unsubscribe_subject(&call.subject, chosen);
+    let mut ended = app.hub.unsubscribe_matching(&call.subject, &call.patterns);
+    ended += elsewhere(app, || ClusterCall::Unsubscribe {
+        subject: call.subject.clone().into_owned(),
+        patterns: call.patterns.iter().map(|pattern| pattern.clone().into_owned()).collect(),
+    })
+    .await?;
     Ok(json(StatusCode::OK, &json!({ "unsubscribed": ended })))
 }
 
-fn terminate(connection: Option<&str>, app: &App) -> Result<Answer, Failure> {
-    let peers = match connection {
-        None => app.hub.peers(|_| true),
-        Some(id) => match app.hub.peer(id) {
-            Some(peer) => vec![peer],
-            None => {
-                let message = "there is no such connection";
-                return Err(Failure::new(StatusCode::NOT_FOUND, "connection_not_found", message));
-            }
-        },
-    };
-    let order = Order::Close { code: 1008, reason: "terminated by an administrator".into() };
-    peers.iter().for_each(|peer| peer.order(order.clone()));
-    Ok(json(StatusCode::OK, &json!({ "terminated": peers.len() })))
+async fn terminate(connection: Option<&str>, app: &App) -> Result<Answer, Failure> {
+    let mut terminated = app.hub.terminate(connection);
+    // The one that is meant is at one gateway only.
+    if connection.is_none() || terminated == 0 {
+        terminated += elsewhere(app, || ClusterCall::Terminate { connection: connection.map(str::to_owned) }).await?;
+    }
+    if connection.is_some() && terminated == 0 {
+        return Err(Failure::new(StatusCode::NOT_FOUND, "connection_not_found", "there is no such connection"));
+    }
+    Ok(json(StatusCode::OK, &json!({ "terminated": terminated })))
 }
 
 pub(crate) fn authorize(headers: &HeaderMap, app: &App, shared: &Shared) -> Result<Permissions, Failure> {
@@ -196,7 +218,7 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
 }
 
 /// Whether a topic is one that an unsubscribe call means: `*` stands for any text. Our reading; the service's is not known.
-fn matches(pattern: &str, topic: &str) -> bool {
+pub(crate) fn matches(pattern: &str, topic: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = topic.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };

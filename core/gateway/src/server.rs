@@ -17,6 +17,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
+use crate::cluster::Cluster;
 use crate::console::Overviews;
 use crate::fault::{ConnectFault, FaultState};
 use crate::gateway::Target;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) claimed: AtomicUsize,
     pub(crate) handshakes: Handshakes,
     pub(crate) started: Instant,
+    /// What joins this gateway with others, if anything does.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     numbers: AtomicU64,
 }
 
@@ -99,7 +102,12 @@ impl Deref for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(apps: HashMap<String, Arc<App>>, policy: Policy, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        apps: HashMap<String, Arc<App>>,
+        policy: Policy,
+        metrics: Arc<Metrics>,
+        cluster: Option<Arc<Cluster>>,
+    ) -> Self {
         Shared {
             apps,
             faults: FaultState::default(),
@@ -110,6 +118,7 @@ impl Shared {
             numbers: AtomicU64::new(1),
             policy,
             metrics,
+            cluster,
         }
     }
 
@@ -211,6 +220,9 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, shared:
     shared.peers(&Target::All).iter().for_each(|peer| peer.order(Order::Reset));
     // They only have to be woken once more.
     let _ = timeout(Duration::from_secs(1), all_gone.recv()).await;
+    if let Some(cluster) = &shared.cluster {
+        cluster.leave().await;
+    }
 }
 
 /// Tells all clients to go, spread over the drain window.

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::fault::{AckFault, Active};
-use crate::hub::{Message, Peer};
+use crate::hub::{Message, Peer, Published};
 use crate::outbox::Segments;
+use crate::owed::Owed;
 use crate::server::{App, Shared};
 use crate::websocket::{FrameKind, begin_frame, end_frame};
 
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) delivered: usize,
     /// Acks that a fault holds back.
     pub(crate) delayed: VecDeque<(Instant, Vec<u8>)>,
+    /// With several gateways: what waits for NATS.
+    pub(crate) owed: Owed,
 }
 
 /// What happened since the last [`Session::count`].
@@ -58,8 +61,20 @@ pub(crate) struct Counts {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, app: Arc<App>, peer: Arc<Peer>, now: Instant) -> Self {
         let allowance = shared.limits.messages_per_second.map_or(0.0, f64::from);
-        let (counts, delayed) = Default::default();
-        Session { shared, app, peer, allowance, refilled: now, anonymous: 0, counts, delivered: 0, delayed }
+        let (counts, delayed, owed) = Default::default();
+        Session { shared, app, peer, allowance, refilled: now, anonymous: 0, counts, delivered: 0, delayed, owed }
+    }
+
+    /// With several gateways: has what this batch is owed wait for NATS, or writes it if that is away.
+    pub(crate) fn batch_done(&mut self, out: &mut Segments) {
+        if let Some(scope) = &self.app.hub.scope {
+            self.owed.batch_done(&scope.cluster, &self.peer, out, &self.app.metrics);
+        }
+    }
+
+    /// Whether so much waits for NATS that no more should be read. What it waits for will wake this task.
+    pub(crate) fn backed_up(&self) -> bool {
+        self.app.hub.scope.as_ref().is_some_and(|scope| self.owed.backed_up(scope.cluster.congested()))
     }
 
     /// Adds up what happened. Once a batch: counters are shared by all connections.
@@ -157,7 +172,7 @@ impl Session {
                 RawJson::trusted(&generated)
             }
         };
-        self.delivered += self.app.hub.publish(&Message {
+        let whole = Message {
             delivery: Delivery {
                 topic,
                 message_type: &message.message_type,
@@ -166,7 +181,11 @@ impl Session {
                 id: Some(id),
             },
             compress: message.compress,
-        });
+        };
+        let Published { delivered, epoch } = self.app.hub.publish(&whole, None);
+        self.delivered += delivered;
+        let alone = self.app.hub.scope.is_none();
+        self.owed.published(epoch);
         // An ack for a message without an id would name an id that its sender never saw.
         if message.id.is_some() && self.app.acks {
             let ack = |out: &mut Vec<u8>| {
@@ -175,10 +194,12 @@ impl Session {
                 end_frame(out, start, FrameKind::Text);
             };
             match faults.map_or(AckFault::None, |faults| faults.acks) {
-                AckFault::None => {
+                AckFault::None if alone => {
                     self.counts.acks += 1;
                     out.write(ack);
                 }
+                _ if !alone && epoch.is_none() => self.owed.refuse(),
+                AckFault::None => self.owed.ack(ack),
                 AckFault::Drop => {}
                 AckFault::Delay(by) => {
                     let mut late = Vec::new();

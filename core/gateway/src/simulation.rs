@@ -142,7 +142,7 @@ fn limits() -> Limits {
 
 async fn live(steps: &[Step]) {
     let metrics = Metrics::new();
-    let app = Arc::new(App::new(AppOptions::new("app"), &metrics));
+    let app = Arc::new(App::new(AppOptions::new("app"), &metrics, None));
     let apps = HashMap::from([(app.id.clone(), app.clone())]);
     let policy = Policy {
         limits: limits(),
@@ -151,7 +151,7 @@ async fn live(steps: &[Step]) {
         drain: Duration::ZERO,
         drain_window: Duration::ZERO,
     };
-    let shared = Arc::new(Shared::new(apps, policy, Arc::new(metrics)));
+    let shared = Arc::new(Shared::new(apps, policy, Arc::new(metrics), None));
     let client = |subject: &str, grants: &[&str]| {
         let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let may = Permissions::new(grants.iter().copied());
@@ -163,6 +163,7 @@ async fn live(steps: &[Step]) {
     app.hub.subscribe(&other, "open", 9).unwrap_or_else(|_| panic!("not subscribed"));
     let mallory =
         client("mallory", &["realtime:publisher:write:topic:*", "realtime:subscriber:read:topic:secure/mine"]);
+    app.hub.join(&mallory);
     // Small, so that it is full soon.
     let (mut socket, server) = tokio::io::duplex(600);
     let session = Session::new(shared.clone(), app.clone(), mallory.clone(), Instant::now());
@@ -188,16 +189,19 @@ async fn live(steps: &[Step]) {
             }
             Step::Publish(topic, size) => {
                 let payload = format!("\"{}\"", "x".repeat(usize::from(*size)));
-                app.hub.publish(&Message {
-                    delivery: Delivery {
-                        topic: pick(&TOPICS, *topic),
-                        message_type: "t",
-                        client: None,
-                        payload: RawJson::trusted(&payload),
-                        id: None,
+                app.hub.publish(
+                    &Message {
+                        delivery: Delivery {
+                            topic: pick(&TOPICS, *topic),
+                            message_type: "t",
+                            client: None,
+                            payload: RawJson::trusted(&payload),
+                            id: None,
+                        },
+                        compress: size % 2 == 1,
                     },
-                    compress: size % 2 == 1,
-                });
+                    None,
+                );
             }
             Step::Order(0..=31) => mallory.order(Order::Reset),
             Step::Order(code @ 32..=127) => {

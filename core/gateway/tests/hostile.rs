@@ -60,7 +60,7 @@ fn whatever_a_client_sends_the_gateway_and_its_other_clients_live() {
         Ok(())
     });
     outcome.unwrap();
-    runtime.block_on(support::eventually(|| gateway.connections().len() == 1));
+    runtime.block_on(support::eventually(|| support::connected(&gateway) == 1));
 }
 
 #[test]

@@ -307,7 +307,7 @@ async fn a_client_that_closes_gets_its_code_back() {
     let mut client = Client::connect(&gateway, "alice").await;
     client.socket.close(Some(CloseFrame { code: 4001.into(), reason: "done".into() })).await.unwrap();
     assert_eq!(client.closed().await.0, 4001);
-    support::eventually(|| gateway.connections().is_empty()).await;
+    support::eventually(|| support::connected(&gateway) == 0).await;
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ async fn admin_calls_take_no_token_but_their_own() {
 
 #[tokio::test]
 async fn health_and_metrics_are_there_for_the_operator() {
-    let gateway = local().await;
+    let gateway = Gateway::start(GatewayOptions::default()).await.unwrap();
     let mut client = Client::connect(&gateway, "alice").await;
     client.publish("main", json!(1), "1").await;
     client.settle().await;

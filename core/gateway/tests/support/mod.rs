@@ -14,12 +14,30 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+#[cfg(feature = "nats")]
+pub mod nats;
+
+/// A gateway with these options. With `GATEWAY_TEST_NATS`, a NATS server's URL, it is one of three that are one, and
+/// [`Client::connect`] spreads clients over them.
 pub async fn start(options: GatewayOptions) -> Gateway {
+    #[cfg(feature = "nats")]
+    if let Ok(server) = std::env::var("GATEWAY_TEST_NATS") {
+        return nats::start_spread(options, &server).await;
+    }
     Gateway::start(options).await.unwrap()
 }
 
 pub async fn local() -> Gateway {
     start(GatewayOptions::default()).await
+}
+
+/// How many connections the gateway has, and the others that it is one with.
+pub fn connected(gateway: &Gateway) -> usize {
+    let here = gateway.connections().len();
+    #[cfg(feature = "nats")]
+    return here + nats::connected_beside(gateway);
+    #[cfg(not(feature = "nats"))]
+    here
 }
 
 pub struct Client {
@@ -29,7 +47,17 @@ pub struct Client {
 }
 
 impl Client {
+    /// Connects to the gateway, or to another of its cluster.
     pub async fn connect(gateway: &Gateway, request: impl Into<TokenRequest>) -> Client {
+        #[cfg(feature = "nats")]
+        if let Some(url) = nats::spread_url(gateway) {
+            return Client::open(&format!("{url}?access_token={}", gateway.token(request).unwrap())).await;
+        }
+        Client::connect_here(gateway, request).await
+    }
+
+    /// Connects to this very gateway: for what its handle does to its own connections.
+    pub async fn connect_here(gateway: &Gateway, request: impl Into<TokenRequest>) -> Client {
         Client::open(&gateway.url_with_token(request).unwrap()).await
     }
 

@@ -1,0 +1,379 @@
+//! What only several gateways can do, over a real `nats-server`. Ignored where that may be missing: the suite `cluster`
+//! (`scripts/test.sh cluster`) installs it and runs them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![cfg(feature = "nats")]
+
+mod support;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use realtime_pubsub_gateway::{Gateway, GatewayError, GatewayOptions, Limits, NatsOptions};
+use serde_json::{Value, json};
+use support::nats::{NatsServer, cluster, know_each_other, metric, together};
+use support::{Client, Message, PATIENCE, ack, call, eventually, http};
+use tokio::time::timeout;
+
+const QUICK: Duration = Duration::from_millis(500);
+
+fn options(server: &NatsServer) -> GatewayOptions {
+    // On a busy machine, times that decide nothing have to be long.
+    patient(server, PATIENCE, PATIENCE)
+}
+
+fn patient(server: &NatsServer, timeout: Duration, member_timeout: Duration) -> GatewayOptions {
+    let nats = NatsOptions::new(server.url()).timeout(timeout).member_timeout(member_timeout);
+    together(GatewayOptions::default(), nats)
+}
+
+async fn up(gateway: &Gateway, up: bool) {
+    eventually(|| metric(gateway, "realtime_nats_connected") == u64::from(up)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn nobody_gets_a_message_twice_and_each_sender_keeps_its_order_across_topics() {
+    let server = NatsServer::start(&[]);
+    let gateways = cluster(&options(&server), 3).await;
+    let mut readers = Vec::new();
+    for gateway in &gateways {
+        let mut reader = Client::connect(gateway, "reader").await;
+        for topic in 0..7 {
+            reader.subscribe(&format!("t.{topic} *>/é")).await;
+        }
+        assert!(reader.settle().await.is_empty());
+        readers.push(reader);
+    }
+    let mut writer = Client::connect(&gateways[0], "writer").await;
+    for n in 0..700 {
+        let topic = format!("t.{} *>/é", n * 5 % 7);
+        let data = json!({"topic": topic, "payload": n, "id": n.to_string(), "compress": n % 3 == 0});
+        writer.socket.feed(Message::text(json!({"type": "publish", "data": data}).to_string())).await.unwrap();
+    }
+    writer.socket.flush().await.unwrap();
+    let acks: Vec<_> = (0..700).map(|n| ack(&n.to_string())).collect();
+    assert_eq!(writer.settle().await, acks);
+    for reader in &mut readers {
+        let seen: Vec<_> = reader.settle().await.iter().map(|message| message["data"]["payload"].clone()).collect();
+        assert_eq!(seen, (0..700).map(Value::from).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_message_larger_than_nats_takes_goes_in_parts() {
+    let folder = std::env::temp_dir().join(format!("nats-small-{}", std::process::id()));
+    std::fs::write(&folder, "max_payload: 5000\n").unwrap();
+    let server = NatsServer::start(&["-c", folder.to_str().unwrap()]);
+    let gateways = cluster(&options(&server), 2).await;
+    let mut reader = Client::connect(&gateways[1], "reader").await;
+    reader.subscribe("big").await;
+    reader.settle().await;
+    let mut writer = Client::connect(&gateways[0], "writer").await;
+    for length in [10, 4_900, 4_990, 5_000, 200_000, 1_000_000, 3] {
+        writer.publish("big", json!("x".repeat(length)), "1").await;
+        assert_eq!(writer.settle().await, [ack("1")]);
+        let [message] = &reader.settle().await[..] else { panic!("{length}") };
+        assert_eq!(message["data"]["payload"].as_str().unwrap().len(), length);
+    }
+    let _ = std::fs::remove_file(folder);
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn with_nats_away_local_traffic_lives_acks_are_refused_and_it_comes_back_by_itself() {
+    let mut server = NatsServer::start(&[]);
+    let gateways = cluster(&options(&server), 2).await;
+    let [mut here, mut near] = [Client::connect(&gateways[0], "a").await, Client::connect(&gateways[0], "b").await];
+    let mut far = Client::connect(&gateways[1], "c").await;
+    for client in [&mut near, &mut far] {
+        client.subscribe("t").await;
+        client.settle().await;
+    }
+    server.kill();
+    up(&gateways[0], false).await;
+    up(&gateways[1], false).await;
+    assert!(http(&gateways[0], "GET", "/healthz", "", "").await.1.contains("degraded"));
+    here.publish("t", json!(1), "1").await;
+    assert!(here.settle().await.is_empty(), "no ack");
+    assert_eq!(near.settle().await.len(), 1, "local traffic goes on");
+    assert_eq!(metric(&gateways[0], "realtime_acks_refused_total"), 1);
+    let token = gateways[0].admin_token("root").unwrap();
+    let body = json!({"topic": "t", "message": 1});
+    let (status, answer) = call(&gateways[0], "POST", "/api/topics/local/publish", &token, body).await;
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("nats_away")));
+    // What is subscribed to meanwhile counts when it is back.
+    far.subscribe("u").await;
+    far.settle().await;
+    assert_eq!(near.settle().await.len(), 1);
+    server.run();
+    know_each_other(&gateways).await;
+    up(&gateways[0], true).await;
+    up(&gateways[1], true).await;
+    far.settle().await;
+    for topic in ["t", "u"] {
+        here.publish(topic, json!(2), "2").await;
+        assert_eq!(here.settle().await, [ack("2")]);
+        assert_eq!(far.settle().await.len(), 1, "{topic}");
+    }
+    assert!(http(&gateways[0], "GET", "/healthz", "", "").await.1.contains("connected"));
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_server_that_hangs_counts_as_away_and_holds_no_pong_back_for_long() {
+    let server = NatsServer::start(&[]);
+    let gateways = cluster(&patient(&server, QUICK, PATIENCE), 1).await;
+    let mut client = Client::connect(&gateways[0], "a").await;
+    server.freeze();
+    client.publish("main", json!(1), "1").await;
+    let seen = client.settle().await;
+    assert!(!seen.contains(&ack("1")) && seen.len() == 1, "the message, no ack: {seen:?}");
+    server.thaw();
+    up(&gateways[0], true).await;
+    client.publish("main", json!(1), "2").await;
+    assert!(client.settle().await.contains(&ack("2")));
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_gateway_starts_without_nats_and_joins_when_it_comes() {
+    let mut server = NatsServer::start(&[]);
+    server.kill();
+    let gateway = Gateway::start(options(&server)).await.unwrap();
+    let mut client = Client::connect(&gateway, "a").await;
+    assert!(client.settle().await.is_empty());
+    server.run();
+    up(&gateway, true).await;
+    client.publish("main", json!(1), "1").await;
+    assert!(client.settle().await.contains(&ack("1")));
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn presence_and_the_limit_per_subject_hold_when_a_gateway_vanishes() {
+    let server = NatsServer::start(&[]);
+    let options = patient(&server, PATIENCE, QUICK * 4).limits(Limits::default().connections_per_subject(2));
+    let gateways = cluster(&options, 2).await;
+    let doomed = Doomed::start(options.clone());
+    let mut watcher = Client::connect(&gateways[0], "watcher").await;
+    watcher.subscribe("secure/inbound").await;
+    watcher.settle().await;
+    know_each_other_at(&gateways, 3).await;
+    let mut alice = Client::open(&doomed.url).await;
+    alice.settle().await;
+    let came = watcher.json().await;
+    assert_eq!(came["data"]["client"]["connectionId"], alice.id);
+    assert_eq!(came["data"]["payload"]["status"], "connected");
+    let second = Client::connect(&gateways[1], "doomed").await;
+    assert_eq!(watcher.json().await["data"]["client"]["connectionId"], second.id);
+    let third = gateways[0].url_with_token("doomed").unwrap();
+    eventually(|| metric(&gateways[0], "realtime_cluster_members") == 3).await;
+    assert_eq!(support::refused(&third).await, (429, "too_many_connections".into()));
+    doomed.vanish();
+    let went = watcher.json().await;
+    assert_eq!(went["data"]["client"]["connectionId"], alice.id);
+    assert_eq!(went["data"]["payload"]["status"], "disconnected");
+    let third = Client::open(&third).await;
+    assert_eq!(watcher.json().await["data"]["client"]["connectionId"], third.id);
+    assert!(watcher.settle().await.is_empty());
+}
+
+async fn know_each_other_at(gateways: &[Gateway], count: u64) {
+    eventually(|| gateways.iter().all(|gateway| metric(gateway, "realtime_cluster_members") == count)).await;
+}
+
+/// A gateway that can end without a word, as when its process is killed: its runtime is dropped.
+struct Doomed {
+    runtime: Option<tokio::runtime::Runtime>,
+    gateway: Option<Gateway>,
+    url: String,
+}
+
+impl Doomed {
+    fn start(options: GatewayOptions) -> Doomed {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let gateway = runtime.handle().clone();
+        let gateway = std::thread::scope(|scope| {
+            scope.spawn(|| gateway.block_on(Gateway::start(options)).unwrap()).join().unwrap()
+        });
+        let url = gateway.url_with_token("doomed").unwrap();
+        Doomed { runtime: Some(runtime), gateway: Some(gateway), url }
+    }
+
+    fn vanish(mut self) {
+        self.runtime.take().unwrap().shutdown_background();
+        self.gateway.take();
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_server_that_refuses_the_login_is_an_error_at_the_start_that_says_so() {
+    let server = NatsServer::start(&["--user", "u", "--pass", "p"]);
+    let login = |nats: NatsOptions| Gateway::start(GatewayOptions::default().nats(nats));
+    let good = login(NatsOptions::new(server.url()).user("u", "p")).await.unwrap();
+    assert_eq!(metric(&good, "realtime_nats_connected"), 1);
+    let url = server.url().replace("://", "://u:p@");
+    assert_eq!(metric(&login(NatsOptions::new(url)).await.unwrap(), "realtime_nats_connected"), 1);
+    match login(NatsOptions::new(server.url()).user("u", "wrong")).await {
+        Err(GatewayError::Nats(text)) => assert!(text.contains("Authorization Violation"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    let token = NatsServer::start(&["--auth", "t"]);
+    assert_eq!(metric(&login(NatsOptions::new(token.url()).token("t")).await.unwrap(), "realtime_nats_connected"), 1);
+}
+
+/// The number of publishes: 200,000 with `GATEWAY_CLUSTER_PUBLISHES=200000`, fewer by default.
+fn publishes() -> u64 {
+    std::env::var("GATEWAY_CLUSTER_PUBLISHES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}
+
+/// Reads until told to stop: which payloads came, how often any came twice.
+async fn collect(mut client: Client, stop: Arc<tokio::sync::Notify>) -> (HashSet<u64>, u64) {
+    let (mut seen, mut twice) = (HashSet::new(), 0);
+    loop {
+        tokio::select! {
+            frame = client.socket.next() => {
+                let Message::Text(text) = frame.unwrap().unwrap() else { continue };
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if let Some(n) = message["data"]["payload"].as_u64() {
+                    twice += u64::from(!seen.insert(n));
+                }
+            }
+            () = stop.notified() => break,
+        }
+    }
+    for message in client.settle().await {
+        if let Some(n) = message["data"]["payload"].as_u64() {
+            twice += u64::from(!seen.insert(n));
+        }
+    }
+    (seen, twice)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs nats-server"]
+async fn no_acked_message_is_missed_while_a_gateway_is_killed_and_nats_is_restarted() {
+    let all = publishes();
+    let mut server = NatsServer::start(&[]);
+    let options = options(&server).limits(Limits::default().outbound_bytes(1 << 30));
+    let gateways = cluster(&options, 2).await;
+    let doomed = Doomed::start(options);
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let mut readers = Vec::new();
+    for gateway in &gateways {
+        let mut reader = Client::connect(gateway, "reader").await;
+        reader.subscribe("t").await;
+        reader.settle().await;
+        readers.push(tokio::spawn(collect(reader, stop.clone())));
+    }
+    let sent = Arc::new(AtomicU64::new(0));
+    // Odd from before NATS is stopped until it is wholly back: rounds of that time are not judged, see the guide.
+    let phase = Arc::new(AtomicU64::new(0));
+    let mut probes = [Client::connect(&gateways[0], "p").await, Client::connect(&gateways[1], "p").await];
+    let mut writers = Vec::new();
+    let urls = [gateways[0].url_with_token("w").unwrap(), gateways[1].url_with_token("w").unwrap(), doomed.url.clone()];
+    for url in urls {
+        let (sent, phase) = (sent.clone(), phase.clone());
+        writers.push(tokio::spawn(async move {
+            let mut acked = HashMap::new();
+            let mut client = Client::open(&url).await;
+            // In rounds of a hundred; a round ends with a pong, before which its acks come, or never do.
+            while sent.load(Ordering::Relaxed) < all {
+                let first = sent.fetch_add(100, Ordering::Relaxed);
+                let begun = phase.load(Ordering::SeqCst);
+                let mut round = Vec::new();
+                for n in first..first + 100 {
+                    let data = json!({"topic": "t", "payload": n, "id": n});
+                    let frame = json!({"type": "publish", "data": data}).to_string();
+                    if client.socket.feed(Message::text(frame)).await.is_err() {
+                        return acked;
+                    }
+                }
+                let ping = Message::Ping(first.to_string().into_bytes().into());
+                if client.socket.send(ping).await.is_err() {
+                    return acked;
+                }
+                loop {
+                    match timeout(PATIENCE, client.socket.next()).await.expect("neither pong nor end") {
+                        Some(Ok(Message::Pong(_))) => break,
+                        Some(Ok(Message::Text(text))) => {
+                            let message: Value = serde_json::from_str(&text).unwrap();
+                            if message["topic"] == "priv/acks" {
+                                round.push(message["data"]["data"].as_u64().unwrap());
+                            }
+                        }
+                        Some(Ok(_)) => {}
+                        // The gateway that is killed.
+                        _ => break,
+                    }
+                }
+                if begun % 2 == 0 && phase.load(Ordering::SeqCst) == begun {
+                    round.into_iter().for_each(|n| *acked.entry(n).or_insert(0) += 1);
+                }
+            }
+            acked
+        }));
+    }
+    let passed = |part: u64| {
+        let sent = sent.clone();
+        async move { eventually_long(|| sent.load(Ordering::Relaxed) >= part).await }
+    };
+    passed(all / 4).await;
+    doomed.vanish();
+    passed(all / 2).await;
+    phase.fetch_add(1, Ordering::SeqCst);
+    // Behind these pongs, all that was acked before has come.
+    for probe in &mut probes {
+        probe.settle().await;
+    }
+    server.stop();
+    for gateway in &gateways {
+        up(gateway, false).await;
+    }
+    server.run();
+    for gateway in &gateways {
+        up(gateway, true).await;
+    }
+    for probe in &mut probes {
+        probe.settle().await;
+    }
+    phase.fetch_add(1, Ordering::SeqCst);
+    let mut acked = HashSet::new();
+    for writer in writers {
+        for (n, times) in timeout(PATIENCE * 20, writer).await.unwrap().unwrap() {
+            assert_eq!(times, 1, "{n} was acked more than once");
+            acked.insert(n);
+        }
+    }
+    stop.notify_waiters();
+    println!("{all} published, {} acked", acked.len());
+    assert!(acked.len() as u64 > all / 4, "too few were acked to show anything: {}", acked.len());
+    for reader in readers {
+        let (seen, twice) = timeout(PATIENCE * 3, reader).await.unwrap().unwrap();
+        let missed: Vec<_> = acked.difference(&seen).take(10).collect();
+        assert!(missed.is_empty(), "acked and missed: {missed:?}, of {}", acked.len());
+        assert_eq!(twice, 0, "came twice");
+    }
+}
+
+async fn eventually_long(mut holds: impl FnMut() -> bool) {
+    let look = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE * 20, look).await.expect("it never held");
+}
