@@ -38,10 +38,9 @@ package_wheel() {
         cp "$tools" "$venv/installed.txt"
     fi
     rm -f "$out"/realtime_pubsub-*.{whl,tar.gz}
-    cp LICENSE "$work/"
     # maturin asks the wheel itself which manylinux it is good for, and names it so.
     (cd bindings/python && PATH=$venv/bin:$PATH maturin build --quiet --locked --profile "$profile" --target-dir "$target" --out "$out")
-    (cd bindings/python && PATH=$venv/bin:$PATH maturin sdist --quiet --out "$out")
+    (cd bindings/python && PATH=$venv/bin:$PATH maturin sdist --out "$out" 2>&1 | tail -1)
 }
 
 package_npm() {
