@@ -22,6 +22,11 @@ import chart
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results"
+PICTURE = '''<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="tests/bench/results/compare-dark.svg">
+  <img alt="This SDK beside the published clients and bare WebSocket libraries" src="tests/bench/results/compare-light.svg">
+</picture>
+'''
 NOISY = 0.25
 """A spread over this says that the machine did other things meanwhile."""
 
@@ -188,10 +193,12 @@ def report(options: argparse.Namespace) -> None:
     for theme in ("light", "dark"):
         (RESULTS / f"compare-{theme}.svg").write_text(chart.draw(summary, CLIENTS, theme))
     readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition("<!-- bench: begin -->\n")
-    _, mark, after = rest.partition("<!-- bench: end -->")
-    if mark:
-        readme.write_text(f"{before}<!-- bench: begin -->\n{table(summary)}{mark}{after}")
+    text = readme.read_text()
+    for name, what in (("chart", PICTURE), ("bench", table(summary))):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, _, rest = text.partition(begin)
+        text = before + begin + what + end + rest.partition(end)[2]
+    readme.write_text(text)
     print(table(summary))
 
 
