@@ -14,8 +14,8 @@ test: ## Everything: formatting, lints, unit, doc, property and integration test
 test-%: ## One suite: test-rust, test-c, test-python, test-node, test-kotlin, test-swift, test-interop
 	@scripts/test.sh $*
 
-bench: ## The client and the gateway beside bare tokio-tungstenite, in one table
-	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench
+bench: ## The client and the gateway beside bare tokio-tungstenite, in one table; ARGS=--json for JSON
+	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench $(ARGS)
 
 soak: ## Ten minutes of mixed load with reconnects and killed clients; fails if memory grows or anything is left behind
 	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --soak 10m

@@ -58,11 +58,13 @@ enum Command {
     Token(token::Arguments),
     Bench(benchmark::Arguments),
     Completions(completions::Arguments),
-    #[command(hide = true)]
-    BenchPeer(bench::PeerArguments),
 }
 
 fn main() -> ExitCode {
+    // Not among the commands, so that no help and no completion offers it.
+    if let Some(peer) = bench::PeerArguments::of_process() {
+        return finish(benchmark::run_peer(&peer));
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -73,7 +75,11 @@ fn main() -> ExitCode {
     {
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).init();
     }
-    match run(cli.command, cli.verbose) {
+    finish(run(cli.command, cli.verbose))
+}
+
+fn finish(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
@@ -111,9 +117,11 @@ fn run(command: Command, verbose: u8) -> Result<(), Failure> {
         Command::Token(arguments) => return token::run(&arguments),
         Command::Completions(arguments) => return completions::run(&arguments),
         Command::Bench(arguments) => return benchmark::run(&arguments),
-        Command::BenchPeer(arguments) => return benchmark::run_peer(&arguments),
         command => command,
     };
+    if matches!(command, Command::Gateway(_)) {
+        descriptors::raise();
+    }
     // More than one thread, so that a full pipe at stdout stops the printing and not the connection.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -129,7 +137,7 @@ fn run(command: Command, verbose: u8) -> Result<(), Failure> {
             Command::Send(arguments) => publish::run_send(&arguments, stop).await,
             Command::Request(arguments) => request::run(&arguments, stop).await,
             Command::Serve(arguments) => serve::run(&arguments, stop).await,
-            Command::Token(_) | Command::Completions(_) | Command::Bench(_) | Command::BenchPeer(_) => Ok(()),
+            Command::Token(_) | Command::Completions(_) | Command::Bench(_) => Ok(()),
         }
     });
     // A read of stdin that nobody waits for any more must not keep the process.

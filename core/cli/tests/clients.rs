@@ -225,6 +225,50 @@ fn wrong_usage_is_told_without_secrets() {
 }
 
 #[test]
+fn what_is_sent_reaches_who_listens_to_the_application() {
+    let gateway = Gateway::start(&[]);
+    let backend = gateway.sub(&["secure/inbound"]);
+    let told = gateway.run(&["send", "--type", "order", "--json", r#"{"item":7}"#, "--id", "s1"]).with_code(0);
+    assert_eq!((told.out.as_str(), told.err.as_str()), ("", "acknowledged: 1 message\n"));
+    let orders =
+        || std::iter::repeat_with(|| backend.json()).find(|message| message["messageType"] != "presence").unwrap();
+    let order = orders();
+    assert_eq!((&order["topic"], &order["messageType"]), (&json!("secure/inbound"), &json!("order")));
+    assert_eq!((&order["payload"], &order["id"]), (&json!({"item": 7}), &json!("s1")));
+    let mut lines = start(&["send"], Some(gateway.url()));
+    lines.write("one\ntwo\n");
+    assert_eq!(lines.ended().with_code(0).err, "acknowledged: 2 messages\n");
+    assert_eq!((orders()["payload"].clone(), orders()["payload"].clone()), (json!("one"), json!("two")));
+}
+
+#[test]
+fn the_url_and_the_token_come_from_the_environment_and_arguments_go_first() {
+    let gateway = Gateway::start(&[]);
+    let bare = gateway.url().split('?').next().unwrap();
+    let with = |token: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_realtime-pubsub"));
+        command.args(["pub", "x", "y"]).args(arguments).env("REALTIME_URL", bare).env("REALTIME_TOKEN", token);
+        support::spawn(command).ended()
+    };
+    with(gateway.get("token"), &[]).with_code(0);
+    with("rubbish", &[]).with_code(4);
+    with("rubbish", &["--token", gateway.get("token")]).with_code(0);
+    with("", &["--url", gateway.url()]).with_code(0);
+    with(gateway.get("token"), &["--url", "ws://127.0.0.1:1/apps/x"]).with_code(4);
+    with("no token", &[]).with_code(2);
+}
+
+#[test]
+fn logs_go_to_stderr_and_have_no_token() {
+    let gateway = Gateway::start(&[]);
+    let quiet = gateway.run(&["pub", "x", "y"]).with_code(0);
+    assert_eq!(quiet.err, "acknowledged: 1 message\n");
+    let loud = gateway.run(&["pub", "x", "y", "-vvvv"]).with_code(0);
+    assert!(loud.err.lines().count() > 1 && loud.out.is_empty(), "{loud:?}");
+    assert!(!loud.err.contains(gateway.get("token")), "{loud:?}");
+}
+
+#[test]
 fn help_has_examples_and_the_exit_codes() {
     let help = run(&["--help"], None).with_code(0).out;
     assert!(help.contains("Exit codes:") && help.contains("143"), "{help}");
@@ -239,7 +283,16 @@ fn help_has_examples_and_the_exit_codes() {
 #[test]
 fn completions_are_for_shells() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        assert!(run(&["completions", shell], None).with_code(0).out.contains("realtime-pubsub"));
+        let script = run(&["completions", shell], None).with_code(0).out;
+        for command in ["gateway", "pub", "sub", "send", "request", "serve", "token", "bench", "completions"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+        assert!(!script.contains("bench-peer"), "{shell}");
     }
+    // It is a script that the shell takes.
+    let script = run(&["completions", "bash"], None).with_code(0).out;
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["-c", &format!("{script}\ncomplete -p realtime-pubsub")]);
+    assert!(support::spawn(bash).ended().with_code(0).out.starts_with("complete "));
     run(&["completions", "dos"], None).with_code(2);
 }

@@ -170,3 +170,40 @@ fn a_client_that_is_still_there_does_not_keep_the_gateway() {
     gateway.running.signal("INT");
     gateway.running.ends().with_code(0);
 }
+
+#[test]
+fn tls_is_served_and_its_certificate_is_checked() {
+    let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, secret) = (file("tls.pem", &key.cert.pem()), file("tls.key", &key.signing_key.serialize_pem()));
+    let gateway = Gateway::start(&["--tls-cert", &certificate, "--tls-key", &secret]);
+    assert!(gateway.url().starts_with("wss://127.0.0.1:"));
+    gateway.run(&["pub", "x", "y", "--ca", &certificate]).with_code(0);
+    let unknown = gateway.run(&["pub", "x", "y"]).with_code(4);
+    assert!(unknown.err.contains("certificate"), "{unknown:?}");
+    gateway.run(&["pub", "x", "y", "--ca", "/nowhere"]).with_code(2);
+}
+
+/// Many systems begin with 1,024 file descriptors for a process, of which each connection takes one.
+#[test]
+fn a_gateway_takes_more_connections_than_a_shell_gives_it_descriptors() {
+    use std::io::{Read, Write};
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -S -n 64; exec \"$0\" gateway --json", env!("CARGO_BIN_EXE_realtime-pubsub")]);
+    let gateway = spawn(shell);
+    let ready = gateway.json();
+    let address = ready["address"].as_str().unwrap();
+    let held: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut tcp = TcpStream::connect(address).unwrap();
+            tcp.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+            tcp.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            let mut head = [0; 15];
+            tcp.read_exact(&mut head).unwrap();
+            assert_eq!(&head, b"HTTP/1.1 200 OK");
+            tcp
+        })
+        .collect();
+    drop(held);
+    gateway.signal("TERM");
+    gateway.ends().with_code(0);
+}

@@ -135,23 +135,86 @@ async fn one_or_all_connections_can_be_terminated() {
 async fn admin_calls_take_no_token_but_their_own() {
     let options = GatewayOptions::default().app(AppOptions::new("local")).app(AppOptions::new("other"));
     let gateway = start(options).await;
-    let body = json!({"topic": "t", "message": 1});
-    let expired = gateway.admin_token(TokenRequest::new("root").expires_at(1)).unwrap();
+    let mut client = Client::connect(&gateway, "alice").await;
+    let one = format!("{CONNECTIONS}/{}", client.id);
+    let calls = [
+        ("POST", PUBLISH, json!({"topic": "main", "message": 1})),
+        ("POST", UNSUBSCRIBE, json!({"topicPatterns": ["*"], "subject": "alice"})),
+        ("DELETE", &one, Value::Null),
+        ("DELETE", CONNECTIONS, Value::Null),
+    ];
     for (token, says) in [
         (String::new(), "token_missing"),
         ("rubbish".into(), "token_malformed"),
         (gateway.token("alice").unwrap(), "token_signature"),
         (gateway.admin_token_of("other", "root").unwrap(), "token_signature"),
-        (expired, "token_expired"),
+        (gateway.token_of("other", "alice").unwrap(), "token_signature"),
+        (gateway.admin_token(TokenRequest::new("root").expires_at(1)).unwrap(), "token_expired"),
     ] {
-        let (status, answer) = call(&gateway, "POST", PUBLISH, &token, body.clone()).await;
-        assert_eq!((status, code(&answer)), (401, says));
+        for (method, path, body) in &calls {
+            let (status, answer) = call(&gateway, method, path, &token, body.clone()).await;
+            assert_eq!((status, code(&answer)), (401, says), "{method} {path}");
+        }
     }
+    assert!(client.settle().await.is_empty(), "nothing came of any of them");
     let token = gateway.admin_token("root").unwrap();
-    assert_eq!(call(&gateway, "POST", "/api/topics/none/publish", &token, body.clone()).await.0, 404);
-    assert_eq!(call(&gateway, "POST", "/api/topics/other/publish", &token, body.clone()).await.0, 401);
-    assert_eq!(call(&gateway, "GET", PUBLISH, &token, body.clone()).await.0, 405);
-    assert_eq!(call(&gateway, "POST", "/api/nothing", &token, body).await.0, 404);
+    for (method, path, body) in &calls {
+        // With a good token, what is wrong is the app or the method.
+        let elsewhere = |app: &str| path.replace("/local", &format!("/{app}"));
+        let (status, answer) = call(&gateway, method, &elsewhere("none"), &token, body.clone()).await;
+        assert_eq!((status, code(&answer)), (404, "app_not_found"), "{path}");
+        let (status, answer) = call(&gateway, method, &elsewhere("other"), &token, body.clone()).await;
+        assert_eq!((status, code(&answer)), (401, "token_signature"), "{path}");
+        for wrong in ["GET", "PUT", if *method == "POST" { "DELETE" } else { "POST" }] {
+            let (status, answer) = call(&gateway, wrong, path, &token, body.clone()).await;
+            assert_eq!((status, code(&answer)), (405, "method"), "{wrong} {path}");
+        }
+    }
+    let (status, answer) = call(&gateway, "POST", "/api/nothing", &token, Value::Null).await;
+    assert_eq!((status, code(&answer)), (404, "not_found"));
+    assert!(client.settle().await.is_empty());
+}
+
+#[tokio::test]
+async fn admin_calls_of_one_app_leave_the_others_alone() {
+    let options = GatewayOptions::default().app(AppOptions::new("local")).app(AppOptions::new("other"));
+    let gateway = start(options).await;
+    let token = gateway.admin_token("root").unwrap();
+    let elsewhere =
+        format!("{}?access_token={}", gateway.url_of("other").unwrap(), gateway.token_of("other", "alice").unwrap());
+    let mut other = Client::open(&elsewhere).await;
+    other.subscribe("chat").await;
+    other.settle().await;
+    let publish = json!({"topic": "chat", "message": 1});
+    assert_eq!(call(&gateway, "POST", PUBLISH, &token, publish.clone()).await, (200, json!({"delivered": 0})));
+    let patterns = json!({"topicPatterns": ["*"], "subject": "alice"});
+    assert_eq!(call(&gateway, "POST", UNSUBSCRIBE, &token, patterns).await, (200, json!({"unsubscribed": 0})));
+    let one = format!("{CONNECTIONS}/{}", other.id);
+    assert_eq!(call(&gateway, "DELETE", &one, &token, Value::Null).await.0, 404);
+    assert_eq!(call(&gateway, "DELETE", CONNECTIONS, &token, Value::Null).await, (200, json!({"terminated": 0})));
+    assert!(other.settle().await.is_empty());
+    let others = gateway.admin_token_of("other", "root").unwrap();
+    let published = call(&gateway, "POST", "/api/topics/other/publish", &others, publish).await;
+    assert_eq!(published, (200, json!({"delivered": 1})), "it is still subscribed");
+}
+
+#[tokio::test]
+async fn a_rest_unsubscribe_needs_a_good_body() {
+    let gateway = local().await;
+    let token = gateway.admin_token("root").unwrap();
+    for body in [
+        json!({"topicPatterns": ["x"]}),
+        json!({"subject": "alice"}),
+        json!({"topicPatterns": "x", "subject": "alice"}),
+        json!({"topicPatterns": [1], "subject": "alice"}),
+        json!({"topicPatterns": ["x"], "subject": 1}),
+        Value::Null,
+    ] {
+        let (status, answer) = call(&gateway, "POST", UNSUBSCRIBE, &token, body.clone()).await;
+        assert_eq!((status, code(&answer)), (400, "body"), "{body}");
+    }
+    let none = json!({"topicPatterns": [], "subject": "alice"});
+    assert_eq!(call(&gateway, "POST", UNSUBSCRIBE, &token, none).await, (200, json!({"unsubscribed": 0})));
 }
 
 #[tokio::test]

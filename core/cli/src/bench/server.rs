@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Parser, ValueEnum};
 use realtime_pubsub_gateway::{AppOptions, Gateway, GatewayOptions, Limits, TokenRequest};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,8 +34,12 @@ pub(crate) enum Peer {
     SoakClient,
 }
 
+/// The argument that makes this binary a process of the benchmark.
+const PEER: &str = "bench-peer";
+
 /// A process of the benchmark.
-#[derive(Debug, Args)]
+#[derive(Debug, Parser)]
+#[command(name = PEER)]
 pub(crate) struct PeerArguments {
     peer: Peer,
     /// What a client connects to
@@ -44,6 +48,14 @@ pub(crate) struct PeerArguments {
     /// How many clients
     #[arg(long, default_value_t = 1)]
     count: usize,
+}
+
+impl PeerArguments {
+    /// The arguments of this process, if it is one of the benchmark.
+    pub(crate) fn of_process() -> Option<PeerArguments> {
+        let mut arguments = std::env::args_os().skip(1).peekable();
+        (arguments.peek()? == PEER).then(|| PeerArguments::parse_from(arguments))
+    }
 }
 
 pub(crate) fn serve(arguments: &PeerArguments) -> Outcome<()> {
@@ -149,7 +161,7 @@ impl Drop for Server {
 pub(crate) fn spawn(peer: Peer, url: Option<&str>, count: usize) -> Outcome<(Child, String)> {
     let name = peer.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench-peer", &name, "--count", &count.to_string()]);
+    command.args([PEER, &name, "--count", &count.to_string()]);
     // Not among the arguments, which others see: it has a token.
     match url {
         Some(url) => command.env("REALTIME_URL", url),
