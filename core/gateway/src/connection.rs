@@ -154,6 +154,11 @@ impl Connection {
                 );
             }
             self.session.delayed.clear();
+            // Nothing may follow the close frame: what others queued since it was last looked at is dropped.
+            let mut outbox = self.session.peer.outbox();
+            outbox.closed = true;
+            drop(std::mem::take(&mut outbox.segments));
+            drop(outbox);
             self.writer.write(|out| write_close(out, closing.code, &closing.reason));
             let deadline = Instant::now() + self.session.shared.limits.close;
             self.phase = Phase::Closing { deadline, answered: false, deaf: self.skip == u64::MAX };

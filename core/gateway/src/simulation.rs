@@ -308,6 +308,12 @@ mod tests {
         }
     }
 
+    /// The fuzzer's find: what was queued when a client closed came behind the close frame.
+    #[test]
+    fn nothing_follows_a_close_frame_that_answers_the_client() {
+        run(&steps(&[215, 63, 105, 215, 215, 100, 52, 136, 40]));
+    }
+
     /// That the checks can fail.
     #[test]
     fn what_no_gateway_may_send_is_noticed() {
