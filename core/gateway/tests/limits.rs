@@ -192,7 +192,7 @@ async fn a_client_that_asks_for_more_than_it_reads_is_made_to_wait() {
 #[tokio::test]
 async fn what_waits_for_a_connection_may_have_its_bytes_and_not_one_more() {
     let gateway = limited(Limits::default().outbound_bytes(10_000)).await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     client.settle().await;
     let (faults, target) = (gateway.faults(), Target::Connection(client.id.clone()));
     faults.stall(target.clone());
@@ -209,8 +209,8 @@ async fn what_waits_for_a_connection_may_have_its_bytes_and_not_one_more() {
 async fn a_peer_that_takes_nothing_is_dropped_even_if_it_keeps_sending() {
     let limits = Limits::default().outbound_bytes(64 << 20);
     let gateway = limited(limits.idle(Duration::from_millis(400)).close(Duration::from_millis(100))).await;
-    let silent = Client::connect(&gateway, "silent").await;
-    let noisy = Client::connect(&gateway, "noisy").await;
+    let silent = Client::connect_here(&gateway, "silent").await;
+    let noisy = Client::connect_here(&gateway, "noisy").await;
     let (mut sink, _stream) = futures_util::StreamExt::split(noisy.socket);
     // More than the system takes on its own.
     assert_eq!(gateway.faults().send_text(Target::All, "x".repeat(48 << 20)), 2);
@@ -229,7 +229,7 @@ async fn a_peer_that_takes_nothing_is_dropped_even_if_it_keeps_sending() {
 #[tokio::test]
 async fn a_thousand_subscriptions_are_allowed_and_leave_nothing_behind() {
     let gateway = limited(Limits::default()).await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     for round in 0..3 {
         for n in 0..1000 {
             client.subscribe(&format!("{round} {n}")).await;
