@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust cluster c python node kotlin swift conformance interop console)
+suites=(rust cluster c python node kotlin swift conformance interop console packaging)
 declare -A script=(
     [rust]=scripts/test-rust.sh
     [cluster]=core/gateway/test-cluster.sh

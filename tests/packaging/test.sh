@@ -22,7 +22,7 @@ expected=$'received: Hello, World!\nreply: Got it!'
 clean() { env -i PATH="$PATH" HOME="$HOME" LANG=C.UTF-8 ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"; }
 quick_start() { python3 "$here/block.py" "$@"; }
 # Quotes, as of those who print JSON, don't count.
-says_what_it_should() { tee /dev/stderr | tr -d '"' | grep -vE '^(Building|\[|Build)' | diff - <(echo "$expected") >&2; }
+says_what_it_should() { tee >(cat >&2) | tr -d '"' | grep -vE '^(Building|\[|Build)' | diff - <(echo "$expected") >&2; }
 newest() { find "$packages" -maxdepth 1 -name "$1" | head -1; }
 
 try_wheel() {
@@ -37,7 +37,7 @@ try_wheel() {
 # Built by pip, from the sources in it and nothing else; only compiled dependencies are taken from where others left them.
 try_sdist() {
     local venv=$work/sdist/venv
-    python3 -m venv "$venv" && CARGO_TARGET_DIR=$target MATURIN_PEP517_ARGS="--profile dev --locked" \
+    python3 -m venv "$venv" && CARGO_TARGET_DIR=$target MATURIN_PEP517_ARGS="--profile dev" \
         "$venv/bin/pip" install --quiet --disable-pip-version-check "$(newest 'realtime_pubsub-*.tar.gz')" || return
     tar -xzf "$(newest 'realtime_pubsub-*.tar.gz')" || return
     quick_start realtime_pubsub-*/README.md python >quick_start.py || quick_start realtime_pubsub-*/bindings/python/README.md python >quick_start.py || return
