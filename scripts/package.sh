@@ -26,8 +26,12 @@ trap 'rm -rf "$work"' EXIT
 have() { command -v "$1" >/dev/null; }
 # As each language's own suite builds it, so that nothing is built twice.
 build() { cargo build --quiet --locked --profile "$profile" "$@"; }
-# A library without debugging symbols; a release has none, but the standard library's in the static one.
-slim() { cp "$1" "$2" && if have strip; then strip --strip-debug "$2/$(basename "$1")" 2>/dev/null || strip -S "$2/$(basename "$1")"; fi; }
+# A library without the symbols that nobody links by.
+slim() {
+    local option=--strip-unneeded
+    case $1 in *.a) option=--strip-debug ;; esac
+    cp "$1" "$2" && if have strip; then strip $option "$2/$(basename "$1")" 2>/dev/null || strip -x "$2/$(basename "$1")"; fi
+}
 archive() { tar -C "$work" --owner=0 --group=0 -czf "$out/$1.tar.gz" "$1"; }
 
 package_wheel() {
