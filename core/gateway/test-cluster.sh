@@ -18,4 +18,4 @@ port=$(grep -o '127.0.0.1:[0-9]*' <<< "$ports" | head -n 1)
 
 test() { cargo test --quiet --locked --package realtime-pubsub-gateway --features nats "$@"; }
 GATEWAY_TEST_NATS="nats://$port" test --test protocol --test rest --test limits --test security --test hostile --test load
-test --test cluster -- --ignored
+test --test cluster --test login -- --ignored

@@ -111,10 +111,10 @@ fn from_here(headers: &HeaderMap) -> bool {
 /// With NATS away a gateway still serves its own clients, so that is no reason to take it out of service: the status
 /// stays 200.
 fn health(shared: &Shared) -> serde_json::Value {
-    match shared.cluster.as_ref().map(|cluster| cluster.up()) {
+    match shared.cluster.as_ref().map(|cluster| cluster.standing()) {
         None => serde_json::json!({"status": "ok"}),
-        Some(true) => serde_json::json!({"status": "ok", "nats": "connected"}),
-        Some(false) => serde_json::json!({"status": "degraded", "nats": "away"}),
+        Some("connected") => serde_json::json!({"status": "ok", "nats": "connected"}),
+        Some(other) => serde_json::json!({"status": "degraded", "nats": other}),
     }
 }
 

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_pubsub_gateway::{Gateway, GatewayError, GatewayOptions, Limits, NatsOptions};
+use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, NatsOptions};
 use serde_json::{Value, json};
-use support::nats::{NatsServer, cluster, know_each_other, metric, together};
+use support::nats::{Folder, NatsServer, cluster, know_each_other, metric, together};
 use support::{Client, Message, PATIENCE, ack, call, eventually, http};
 use tokio::time::timeout;
 
@@ -65,9 +65,8 @@ async fn nobody_gets_a_message_twice_and_each_sender_keeps_its_order_across_topi
 #[tokio::test]
 #[ignore = "needs nats-server"]
 async fn a_message_larger_than_nats_takes_goes_in_parts() {
-    let folder = std::env::temp_dir().join(format!("nats-small-{}", std::process::id()));
-    std::fs::write(&folder, "max_payload: 5000\n").unwrap();
-    let server = NatsServer::start(&["-c", folder.to_str().unwrap()]);
+    let folder = Folder::new();
+    let server = NatsServer::start(&["-c", &folder.file("nats.conf", "max_payload: 5000\n")]);
     let gateways = cluster(&options(&server), 2).await;
     let mut reader = Client::connect(&gateways[1], "reader").await;
     reader.subscribe("big").await;
@@ -79,7 +78,6 @@ async fn a_message_larger_than_nats_takes_goes_in_parts() {
         let [message] = &reader.settle().await[..] else { panic!("{length}") };
         assert_eq!(message["data"]["payload"].as_str().unwrap().len(), length);
     }
-    let _ = std::fs::remove_file(folder);
 }
 
 #[tokio::test]
@@ -216,23 +214,6 @@ impl Drop for Doomed {
             runtime.shutdown_background();
         }
     }
-}
-
-#[tokio::test]
-#[ignore = "needs nats-server"]
-async fn a_server_that_refuses_the_login_is_an_error_at_the_start_that_says_so() {
-    let server = NatsServer::start(&["--user", "u", "--pass", "p"]);
-    let login = |nats: NatsOptions| Gateway::start(GatewayOptions::default().nats(nats));
-    let good = login(NatsOptions::new(server.url()).user("u", "p")).await.unwrap();
-    assert_eq!(metric(&good, "realtime_nats_connected"), 1);
-    let url = server.url().replace("://", "://u:p@");
-    assert_eq!(metric(&login(NatsOptions::new(url)).await.unwrap(), "realtime_nats_connected"), 1);
-    match login(NatsOptions::new(server.url()).user("u", "wrong")).await {
-        Err(GatewayError::Nats(text)) => assert!(text.contains("Authorization Violation"), "{text}"),
-        other => panic!("{other:?}"),
-    }
-    let token = NatsServer::start(&["--auth", "t"]);
-    assert_eq!(metric(&login(NatsOptions::new(token.url()).token("t")).await.unwrap(), "realtime_nats_connected"), 1);
 }
 
 /// The number of publishes: 200,000 with `GATEWAY_CLUSTER_PUBLISHES=200000`, fewer by default.

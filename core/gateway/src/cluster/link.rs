@@ -61,14 +61,16 @@ impl Cluster {
 
     /// Keeps the connection up, for ever. `first` is what [`Cluster::connect`] gave.
     pub(crate) async fn run(&self, first: Option<Connected>, shared: Arc<Shared>) -> Infallible {
-        let (mut connected, mut server, mut pause, mut quiet) = (first, 0_usize, PAUSE, false);
+        let (mut connected, mut server, mut pause) = (first, 0_usize, PAUSE);
+        // What is known is not told again, each time that it is tried: that it is away, that it refuses.
+        let mut told = [false; 2];
         loop {
             if let Some(connected) = connected.take() {
                 let begin = Instant::now();
                 info!(server = connected.server, name = connected.info.server_name, "joined through NATS");
                 let why = self.serve(connected, &shared).await;
                 warn!(error = why, "NATS is away: acks are refused, and other gateways not reached, until it is back");
-                quiet = false;
+                told = [false; 2];
                 if begin.elapsed() > LONGEST_PAUSE {
                     pause = PAUSE;
                 }
@@ -82,11 +84,12 @@ impl Cluster {
                 Err(failed) => {
                     server = server.wrapping_add(1);
                     pause = LONGEST_PAUSE.min(pause * 2);
-                    // Once loudly; then it is known.
-                    if std::mem::replace(&mut quiet, true) {
-                        debug!(error = failed.text(), "NATS can't be reached");
-                    } else {
-                        warn!(error = failed.text(), "NATS can't be reached");
+                    let (refused, error) = (matches!(failed, Failed::Refused(_)), failed.text());
+                    self.state().login_refused = refused;
+                    match (std::mem::replace(&mut told[usize::from(refused)], true), refused) {
+                        (false, true) => error!(error, "NATS does not let this gateway in"),
+                        (false, false) => warn!(error, "NATS can't be reached"),
+                        (true, _) => debug!(error, "NATS can't be reached"),
                     }
                 }
             }
@@ -112,6 +115,7 @@ impl Cluster {
         state.up = true;
         state.epoch += 1;
         state.refused = false;
+        state.login_refused = false;
         state.max_payload = info.max_payload;
         let mut out = std::mem::take(&mut state.out);
         out.clear();

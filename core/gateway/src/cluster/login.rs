@@ -180,17 +180,16 @@ impl Login {
                 Some(connector) => connector.clone(),
                 None => connector(&self.options).map_err(Failed::Refused)?,
             };
+            if info.tls_verify && self.options.tls_client.is_none() {
+                return Err(Failed::Refused("it asks for a client certificate, and none is given".into()));
+            }
             let name = ServerName::try_from(server.host.clone())
                 .map_err(|_| Failed::Refused("its name is none that a certificate could have".into()))?;
-            let tls = connector.connect(name, socket).await;
-            socket = Box::new(tls.map_err(|error| match error.kind() {
-                io::ErrorKind::InvalidData => Failed::Refused(format!("TLS: {error}")),
-                _ => Failed::Away(format!("TLS: {error}")),
-            })?);
+            socket = Box::new(connector.connect(name, socket).await.map_err(broken)?);
         }
         let hello = self.hello(server, &info, secure).map_err(Failed::Refused)?;
-        socket.write_all(hello.as_bytes()).await.map_err(away)?;
-        socket.flush().await.map_err(away)?;
+        socket.write_all(hello.as_bytes()).await.map_err(broken)?;
+        socket.flush().await.map_err(broken)?;
         loop {
             let (length, done) = match parse(&buffer, 0).map_err(|error| Failed::Refused(error.to_string()))? {
                 Some((_, Said::Error(text))) => return Err(refusal(text)),
@@ -254,7 +253,18 @@ async fn read(socket: &mut Box<dyn Socket>, buffer: &mut BytesMut) -> Result<(),
     match socket.read_buf(buffer).await {
         Ok(0) => Err(Failed::Away("it closed the connection".into())),
         Ok(_) => Ok(()),
-        Err(error) => Err(Failed::Away(error.to_string())),
+        Err(error) => Err(broken(error)),
+    }
+}
+
+/// Why a connection broke. What TLS finds wrong stays wrong when it is tried again.
+fn broken(error: io::Error) -> Failed {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            Failed::Refused(format!("TLS: its certificate is not trusted: {why}"))
+        }
+        Some(error) => Failed::Refused(format!("TLS: {error}")),
+        None => Failed::Away(error.to_string()),
     }
 }
 

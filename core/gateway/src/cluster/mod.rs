@@ -82,6 +82,8 @@ struct State {
     inflight: VecDeque<(Instant, Arc<Barrier>)>,
     /// Whether the server has said that it refused a publish since its last pong.
     refused: bool,
+    /// Whether the server was reached when it was last tried, and did not let this gateway in.
+    login_refused: bool,
     /// The largest payload it takes.
     max_payload: usize,
     /// The subjects that are listened to, how often, and as which subscription.
@@ -188,6 +190,11 @@ fn remote(app: &str, peer: &Peer) -> Remote {
     Remote { app: app.to_owned(), id, subject, client }
 }
 
+/// What is wrong with the options, if anything is, as far as can be known without connecting.
+pub(crate) fn check(options: &NatsOptions) -> Result<(), String> {
+    Login::new(options, String::new()).map(drop)
+}
+
 impl Cluster {
     /// Checks the options. Nothing is connected yet.
     pub(crate) fn new(options: &NatsOptions, metrics: Arc<Metrics>) -> Result<Self, String> {
@@ -215,6 +222,16 @@ impl Cluster {
     /// Whether NATS is there.
     pub(crate) fn up(&self) -> bool {
         self.state().up
+    }
+
+    /// How it stands with NATS, in a word.
+    pub(crate) fn standing(&self) -> &'static str {
+        let state = self.state();
+        match (state.up, state.login_refused) {
+            (true, _) => "connected",
+            (false, false) => "away",
+            (false, true) => "refused",
+        }
     }
 
     /// Whether more waits for NATS than should.

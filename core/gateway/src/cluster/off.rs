@@ -67,6 +67,10 @@ impl Cluster {
         match *self {}
     }
 
+    pub(crate) fn standing(&self) -> &'static str {
+        match *self {}
+    }
+
     pub(crate) fn congested(&self) -> bool {
         match *self {}
     }

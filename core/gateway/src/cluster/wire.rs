@@ -28,6 +28,9 @@ pub(super) struct Info {
     pub(super) tls_required: bool,
     #[serde(default)]
     pub(super) tls_available: bool,
+    /// Whether it asks for a client certificate.
+    #[serde(default)]
+    pub(super) tls_verify: bool,
     #[serde(default)]
     pub(super) nonce: Option<String>,
 }

@@ -122,6 +122,10 @@ impl GatewayOptions {
     /// As [`crate::Gateway::start`] would fail.
     pub fn check(&self) -> Result<(), GatewayError> {
         crate::check::options(self)?;
+        #[cfg(feature = "nats")]
+        if let Some(nats) = &self.nats {
+            crate::cluster::check(nats).map_err(GatewayError::InvalidOptions)?;
+        }
         self.tls.as_ref().map(crate::tls::acceptor).transpose().map(drop)
     }
 
