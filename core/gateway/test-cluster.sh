@@ -16,6 +16,7 @@ until ports=$(cat "$folder"/*.ports 2> /dev/null) && [ -n "$ports" ]; do
 done
 port=$(grep -o '127.0.0.1:[0-9]*' <<< "$ports" | head -n 1)
 
-test() { cargo test --quiet --locked --package realtime-pubsub-gateway --features nats "$@"; }
+# Of the whole workspace, so that what the suite `rust` has built is built no second time.
+test() { cargo test --quiet --locked --workspace "$@"; }
 GATEWAY_TEST_NATS="nats://$port" test --test protocol --test rest --test limits --test security --test hostile --test load
 test --test cluster --test login -- --ignored

@@ -1,21 +1,18 @@
 //! What only several gateways can do, over a real `nats-server`. Ignored where that may be missing: the suite `cluster`
-//! (`scripts/test.sh cluster`) installs it and runs them.
+//! (`scripts/test.sh cluster`) installs it and runs them. What it takes processes to show is in the command line's tests.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 #![cfg(feature = "nats")]
 
 mod support;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, NatsOptions};
 use serde_json::{Value, json};
-use support::nats::{Folder, NatsServer, cluster, know_each_other, metric, together};
+use support::nats::{cluster, know_each_other, metric, together};
+use support::nats_server::{Folder, NatsServer};
 use support::{Client, Message, PATIENCE, ack, call, eventually, http};
-use tokio::time::timeout;
 
 const QUICK: Duration = Duration::from_millis(500);
 
@@ -214,147 +211,4 @@ impl Drop for Doomed {
             runtime.shutdown_background();
         }
     }
-}
-
-/// The number of publishes: 200,000 with `GATEWAY_CLUSTER_PUBLISHES=200000`, fewer by default.
-fn publishes() -> u64 {
-    std::env::var("GATEWAY_CLUSTER_PUBLISHES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
-}
-
-/// Reads until told to stop: which payloads came, how often any came twice.
-async fn collect(mut client: Client, stop: Arc<tokio::sync::Notify>) -> (HashSet<u64>, u64) {
-    let (mut seen, mut twice) = (HashSet::new(), 0);
-    loop {
-        tokio::select! {
-            frame = client.socket.next() => {
-                let Message::Text(text) = frame.unwrap().unwrap() else { continue };
-                let message: Value = serde_json::from_str(&text).unwrap();
-                if let Some(n) = message["data"]["payload"].as_u64() {
-                    twice += u64::from(!seen.insert(n));
-                }
-            }
-            () = stop.notified() => break,
-        }
-    }
-    for message in client.settle().await {
-        if let Some(n) = message["data"]["payload"].as_u64() {
-            twice += u64::from(!seen.insert(n));
-        }
-    }
-    (seen, twice)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs nats-server"]
-async fn no_acked_message_is_missed_while_a_gateway_is_killed_and_nats_is_restarted() {
-    let all = publishes();
-    let mut server = NatsServer::start(&[]);
-    let options = options(&server).limits(Limits::default().outbound_bytes(1 << 30));
-    let gateways = cluster(&options, 2).await;
-    let doomed = Doomed::start(options);
-    let stop = Arc::new(tokio::sync::Notify::new());
-    let mut readers = Vec::new();
-    for gateway in &gateways {
-        let mut reader = Client::connect(gateway, "reader").await;
-        reader.subscribe("t").await;
-        reader.settle().await;
-        readers.push(tokio::spawn(collect(reader, stop.clone())));
-    }
-    let sent = Arc::new(AtomicU64::new(0));
-    // Odd from before NATS is stopped until it is wholly back: rounds of that time are not judged, see the guide.
-    let phase = Arc::new(AtomicU64::new(0));
-    let mut probes = [Client::connect(&gateways[0], "p").await, Client::connect(&gateways[1], "p").await];
-    let mut writers = Vec::new();
-    let urls = [gateways[0].url_with_token("w").unwrap(), gateways[1].url_with_token("w").unwrap(), doomed.url.clone()];
-    for url in urls {
-        let (sent, phase) = (sent.clone(), phase.clone());
-        writers.push(tokio::spawn(async move {
-            let mut acked = HashMap::new();
-            let mut client = Client::open(&url).await;
-            // In rounds of a hundred; a round ends with a pong, before which its acks come, or never do.
-            while sent.load(Ordering::Relaxed) < all {
-                let first = sent.fetch_add(100, Ordering::Relaxed);
-                let begun = phase.load(Ordering::SeqCst);
-                let mut round = Vec::new();
-                for n in first..first + 100 {
-                    let data = json!({"topic": "t", "payload": n, "id": n});
-                    let frame = json!({"type": "publish", "data": data}).to_string();
-                    if client.socket.feed(Message::text(frame)).await.is_err() {
-                        return acked;
-                    }
-                }
-                let ping = Message::Ping(first.to_string().into_bytes().into());
-                if client.socket.send(ping).await.is_err() {
-                    return acked;
-                }
-                loop {
-                    match timeout(PATIENCE, client.socket.next()).await.expect("neither pong nor end") {
-                        Some(Ok(Message::Pong(_))) => break,
-                        Some(Ok(Message::Text(text))) => {
-                            let message: Value = serde_json::from_str(&text).unwrap();
-                            if message["topic"] == "priv/acks" {
-                                round.push(message["data"]["data"].as_u64().unwrap());
-                            }
-                        }
-                        Some(Ok(_)) => {}
-                        // The gateway that is killed.
-                        _ => break,
-                    }
-                }
-                if begun % 2 == 0 && phase.load(Ordering::SeqCst) == begun {
-                    round.into_iter().for_each(|n| *acked.entry(n).or_insert(0) += 1);
-                }
-            }
-            acked
-        }));
-    }
-    let passed = |part: u64| {
-        let sent = sent.clone();
-        async move { eventually_long(|| sent.load(Ordering::Relaxed) >= part).await }
-    };
-    passed(all / 4).await;
-    doomed.vanish();
-    passed(all / 2).await;
-    phase.fetch_add(1, Ordering::SeqCst);
-    // Behind these pongs, all that was acked before has come.
-    for probe in &mut probes {
-        probe.settle().await;
-    }
-    server.stop();
-    for gateway in &gateways {
-        up(gateway, false).await;
-    }
-    server.run();
-    for gateway in &gateways {
-        up(gateway, true).await;
-    }
-    for probe in &mut probes {
-        probe.settle().await;
-    }
-    phase.fetch_add(1, Ordering::SeqCst);
-    let mut acked = HashSet::new();
-    for writer in writers {
-        for (n, times) in timeout(PATIENCE * 20, writer).await.unwrap().unwrap() {
-            assert_eq!(times, 1, "{n} was acked more than once");
-            acked.insert(n);
-        }
-    }
-    stop.notify_waiters();
-    println!("{all} published, {} acked", acked.len());
-    assert!(acked.len() as u64 > all / 4, "too few were acked to show anything: {}", acked.len());
-    for reader in readers {
-        let (seen, twice) = timeout(PATIENCE * 3, reader).await.unwrap().unwrap();
-        let missed: Vec<_> = acked.difference(&seen).take(10).collect();
-        assert!(missed.is_empty(), "acked and missed: {missed:?}, of {}", acked.len());
-        assert_eq!(twice, 0, "came twice");
-    }
-}
-
-async fn eventually_long(mut holds: impl FnMut() -> bool) {
-    let look = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE * 20, look).await.expect("it never held");
 }

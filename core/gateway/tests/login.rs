@@ -15,7 +15,8 @@ use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyUsagePurpose};
 use realtime_pubsub_gateway::{Gateway, GatewayError, GatewayOptions, NatsOptions};
 use serde_json::{Value, json};
-use support::nats::{Folder, NatsServer, know_each_other, metric, together};
+use support::nats::{know_each_other, metric, together};
+use support::nats_server::{Folder, NatsServer};
 use support::{Client, ack, eventually, http};
 
 /// What no log, error or answer may have in it.

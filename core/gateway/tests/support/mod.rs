@@ -16,6 +16,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "nats")]
+pub mod nats_server;
 
 /// A gateway with these options. With `GATEWAY_TEST_NATS`, a NATS server's URL, it is one of three that are one, and
 /// [`Client::connect`] spreads clients over them.
