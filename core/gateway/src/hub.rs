@@ -190,7 +190,7 @@ const KEPT: usize = 64 * 1024;
 impl Hub {
     pub(crate) fn new(metrics: Arc<AppMetrics>, scope: Option<Scope>) -> Self {
         let state = RwLock::new(State { scope: scope.clone(), ..State::default() });
-        Hub { state, tails: Tails::default(), metrics, scope }
+        Hub { state, tails: Tails::new(scope.clone()), metrics, scope }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

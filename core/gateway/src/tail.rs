@@ -9,8 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use realtime_pubsub_protocol::envelope::Delivery;
+#[cfg(feature = "nats")]
+use realtime_pubsub_protocol::envelope::{Envelope, MessageData};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::cluster::Scope;
 
 /// Topics that are tailed at a time, in one app.
 const TAILS: usize = 8;
@@ -31,6 +35,8 @@ pub(crate) struct Tails {
     /// How many there are: all that a message looks at while there is none.
     count: AtomicUsize,
     tails: Mutex<Vec<Tail>>,
+    /// Where other gateways' messages come from.
+    scope: Option<Scope>,
 }
 
 #[derive(Debug)]
@@ -85,6 +91,10 @@ struct Sender<'a> {
 }
 
 impl Tails {
+    pub(crate) fn new(scope: Option<Scope>) -> Self {
+        Tails { scope, ..Tails::default() }
+    }
+
     fn tails(&self) -> MutexGuard<'_, Vec<Tail>> {
         self.tails.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,7 +105,26 @@ impl Tails {
             let mut tails = self.tails();
             let now = Instant::now();
             self.forget(&mut tails, now);
-            tails.iter_mut().filter(|tail| tail.covers(message.topic)).for_each(|tail| tail.see(message, now));
+            let covering = tails.iter_mut().filter(|tail| tail.covers(message.topic));
+            covering.filter_map(|tail| tail.room(now)).for_each(|tail| tail.keep(message));
+        }
+    }
+
+    /// Sees a message that another gateway published, as it is encoded: for the tails of this one topic, or for those
+    /// that are of more. `raw`: it came by REST.
+    #[cfg(feature = "nats")]
+    pub(crate) fn see_encoded(&self, topic: &str, wide: bool, raw: bool, bytes: &[u8]) {
+        let mut tails = self.tails();
+        let now = Instant::now();
+        self.forget(&mut tails, now);
+        let covering = tails.iter_mut().filter(|tail| tail.one().is_none() == wide && tail.covers(topic));
+        let mut read = None;
+        for tail in covering.filter_map(|tail| tail.room(now)) {
+            let envelope = read.get_or_insert_with(|| Envelope::parse(std::str::from_utf8(bytes).ok()?).ok());
+            let Some(envelope) = envelope else { return };
+            let whole = MessageData { client: None, payload: envelope.data, id: None };
+            let MessageData { client, payload, id } = if raw { whole } else { envelope.message_data() };
+            tail.keep(&Delivery { topic, message_type: &envelope.message_type, client, payload, id });
         }
     }
 
@@ -108,7 +137,11 @@ impl Tails {
             Some(index) => index,
             None if tails.len() >= TAILS => return Err(TooManyTails),
             None => {
-                tails.push(Tail::new(pattern, now));
+                let tail = Tail::new(pattern, now);
+                if let Some(scope) = &self.scope {
+                    scope.follow(tail.one());
+                }
+                tails.push(tail);
                 self.count.store(tails.len(), Ordering::Relaxed);
                 tails.len() - 1
             }
@@ -120,7 +153,13 @@ impl Tails {
     }
 
     fn forget(&self, tails: &mut Vec<Tail>, now: Instant) {
-        tails.retain(|tail| now.saturating_duration_since(tail.asked) < FORGOTTEN);
+        tails.retain(|tail| {
+            let asked = now.saturating_duration_since(tail.asked) < FORGOTTEN;
+            if let Some(scope) = self.scope.as_ref().filter(|_| !asked) {
+                scope.unfollow(tail.one());
+            }
+            asked
+        });
         self.count.store(tails.len(), Ordering::Relaxed);
     }
 }
@@ -131,6 +170,11 @@ impl Tail {
         Tail { pattern: pattern.into(), asked: now, messages, sequence, skipped, second: now, in_second }
     }
 
+    /// The topic, if it is of one.
+    fn one(&self) -> Option<&str> {
+        Some(&*self.pattern).filter(|pattern| !pattern.ends_with('*'))
+    }
+
     fn covers(&self, topic: &str) -> bool {
         match self.pattern.strip_suffix('*') {
             Some(beginning) => topic.starts_with(beginning),
@@ -138,15 +182,20 @@ impl Tail {
         }
     }
 
-    fn see(&mut self, message: &Delivery<'_>, now: Instant) {
+    /// Itself, if it keeps one more message; it counts those that it does not.
+    fn room(&mut self, now: Instant) -> Option<&mut Self> {
         if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
             (self.second, self.in_second) = (now, 0);
         }
         if self.in_second >= PER_SECOND {
             self.skipped += 1;
-            return;
+            return None;
         }
         self.in_second += 1;
+        Some(self)
+    }
+
+    fn keep(&mut self, message: &Delivery<'_>) {
         self.sequence += 1;
         if self.messages.len() >= KEPT {
             self.messages.pop_front();

@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, NatsOptions};
+use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, NatsOptions, TokenRequest};
 use serde_json::{Value, json};
 use support::nats::{cluster, know_each_other, metric, together};
 use support::nats_server::{Folder, NatsServer};
@@ -179,6 +179,74 @@ async fn presence_and_the_limit_per_subject_hold_when_a_gateway_vanishes() {
 
 async fn know_each_other_at(gateways: &[Gateway], count: u64) {
     eventually(|| gateways.iter().all(|gateway| metric(gateway, "realtime_cluster_members") == count)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_consoles_tail_shows_what_is_published_at_other_gateways_each_message_once() {
+    let folder = Folder::new();
+    let mut server = NatsServer::start(&["-c", &folder.file("nats.conf", "max_payload: 5000\n")]);
+    let gateways = cluster(&options(&server).console(true), 2).await;
+    let reads = TokenRequest::new("operator").permissions(["realtime:admin:read:console"]);
+    let token = gateways[0].admin_token(reads).unwrap();
+    let tail = async |topic: &str, after: u64| {
+        let path = format!("/api/console/local/tail?topic={}&after={after}", topic.replace('/', "%2F"));
+        let (status, news) = call(&gateways[0], "GET", &path, &token, json!(null)).await;
+        assert_eq!(status, 200);
+        news["messages"].as_array().unwrap().clone()
+    };
+    let patterns = ["chat/*", "*", "chat/1", "big"];
+    for pattern in patterns {
+        assert!(tail(pattern, 0).await.is_empty());
+    }
+    // A subscriber at each gateway has the messages come for delivery too. Its pong says that all of this is known.
+    let [mut near, mut far] = [Client::connect(&gateways[0], "n").await, Client::connect(&gateways[1], "f").await];
+    for client in [&mut near, &mut far] {
+        client.subscribe("chat/1").await;
+        client.settle().await;
+    }
+    let big = "x".repeat(20_000);
+    far.publish("chat/1", json!({"text": "<b>"}), "7").await;
+    far.publish("big", json!(big), "8").await;
+    far.publish("other", json!(0), "9").await;
+    far.settle().await;
+    let admin = gateways[1].admin_token("root").unwrap();
+    let forged = json!({"client": {"connectionId": "c", "subject": "s"}, "payload": 1});
+    let body = json!({"topic": "chat/2", "message": forged, "messageType": "rest"});
+    let published = call(&gateways[1], "POST", "/api/topics/local/publish", &admin, body).await;
+    assert_eq!(published, (200, json!({"delivered": 0})));
+    assert_eq!(near.settle().await.len(), 1);
+    let topics =
+        |seen: &[Value]| seen.iter().map(|seen| seen["topic"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let seen = tail("chat/*", 0).await;
+    assert_eq!(topics(&seen), ["chat/1", "chat/2"]);
+    assert_eq!(
+        (&seen[0]["subject"], &seen[0]["connectionId"], &seen[0]["id"], &seen[0]["payload"]),
+        (&json!("f"), &json!(far.id), &json!("\"7\""), &json!(r#"{"text":"<b>"}"#))
+    );
+    // A message that came by REST has no sender, whatever is in it.
+    assert_eq!((&seen[1]["subject"], &seen[1]["messageType"]), (&json!(null), &json!("rest")));
+    assert_eq!(serde_json::from_str::<Value>(seen[1]["payload"].as_str().unwrap()).unwrap(), forged);
+    let all = topics(&tail("*", 0).await);
+    assert_eq!(
+        all.iter().filter(|topic| *topic != "secure/inbound").collect::<Vec<_>>(),
+        ["chat/1", "big", "other", "chat/2"]
+    );
+    assert_eq!(topics(&tail("chat/1", 0).await), ["chat/1"]);
+    let [in_parts] = &tail("big", 0).await[..] else { panic!("not once") };
+    assert_eq!(in_parts["payloadBytes"], 20_002);
+    // They go on when NATS comes back.
+    server.kill();
+    up(&gateways[0], false).await;
+    server.run();
+    for gateway in &gateways {
+        up(gateway, true).await;
+    }
+    near.settle().await;
+    far.publish("chat/1", json!(2), "10").await;
+    far.settle().await;
+    near.settle().await;
+    assert_eq!(topics(&tail("chat/*", 2).await), ["chat/1"]);
 }
 
 /// A gateway that can end without a word, as when its process is killed: its runtime is dropped.

@@ -14,7 +14,8 @@ use tracing::{debug, error, info, warn};
 use super::login::{Connected, Failed, Socket};
 use super::members::{Call, Change, MemberId, Spoken, Word};
 use super::wire::{self, Info, Said, parse};
-use super::{BINARY, CONTINUED, COUNTED, Cluster, HEAD, MORE, subject};
+use super::{BINARY, CONTINUED, COUNTED, Cluster, HEAD, MORE, Purpose, subject};
+use crate::hub::Hub;
 use crate::server::Shared;
 
 /// The first pause before connecting again; doubled up to the longest.
@@ -30,8 +31,8 @@ const MOST_PARTS: usize = 256 << 20;
 /// What the reader knows.
 #[derive(Default)]
 struct Reading {
-    /// Messages of which some parts have come, by sender.
-    partial: HashMap<MemberId, Vec<u8>>,
+    /// Messages of which some parts have come, by sender and by what they come for.
+    partial: HashMap<(MemberId, Purpose), Vec<u8>>,
     /// To how many a message was delivered, by its sender and name.
     delivered: HashMap<(MemberId, u64), usize>,
 }
@@ -124,7 +125,7 @@ impl Cluster {
             state.subscriptions += 1;
             wire::subscribe(&mut out, &own, state.subscriptions);
         }
-        for (subject, need) in &state.needs {
+        for ((_, subject), need) in &state.needs {
             wire::subscribe(&mut out, subject, need.sid);
         }
         state.out = out;
@@ -178,7 +179,9 @@ impl Cluster {
                     Err(error) => return error.to_string(),
                     Ok(Some((length, said))) => {
                         match said {
-                            Said::Message { subject, payload } => self.message(subject, payload, &mut reading, shared),
+                            Said::Message { subject, sid, payload } => {
+                                self.message(subject, Purpose::of(sid), payload, &mut reading, shared);
+                            }
                             Said::Pong => self.pong(),
                             Said::Ping => {
                                 self.state().out.extend_from_slice(b"PONG\r\n");
@@ -260,14 +263,15 @@ impl Cluster {
         }
     }
 
-    fn message(&self, on: &str, payload: &[u8], reading: &mut Reading, shared: &Shared) {
+    fn message(&self, on: &str, purpose: Purpose, payload: &[u8], reading: &mut Reading, shared: &Shared) {
         let Some(rest) = on.strip_prefix(self.options.prefix.as_str()).and_then(|rest| rest.strip_prefix('.')) else {
             return;
         };
         match rest.strip_prefix("topic.").and_then(|rest| rest.split_once('.')) {
             Some((app, topic)) => {
                 let (Some(app), Some(topic)) = (subject::decode(app), subject::decode(topic)) else { return };
-                self.deliver(&app, &topic, payload, reading, shared);
+                let Some(app) = shared.apps.get(&*app) else { return };
+                self.receive(&app.hub, &topic, purpose, payload, reading);
             }
             None => match serde_json::from_slice(payload) {
                 Ok(Spoken { from, .. }) if from == self.id => {}
@@ -277,7 +281,8 @@ impl Cluster {
         }
     }
 
-    fn deliver(&self, app: &str, topic: &str, payload: &[u8], reading: &mut Reading, shared: &Shared) {
+    /// Another gateway published something.
+    fn receive(&self, hub: &Hub, topic: &str, purpose: Purpose, payload: &[u8], reading: &mut Reading) {
         let number = |from: usize| -> Option<u64> {
             payload.get(from..from + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
         };
@@ -291,12 +296,12 @@ impl Cluster {
         let mut whole = Vec::new();
         if flags & (MORE | CONTINUED) != 0 {
             if flags & CONTINUED == 0 {
-                reading.partial.insert(from, Vec::new());
+                reading.partial.insert((from, purpose), Vec::new());
             }
             // Without its beginning, the rest is nothing.
-            let Some(partial) = reading.partial.get_mut(&from) else { return };
+            let Some(partial) = reading.partial.get_mut(&(from, purpose)) else { return };
             if partial.len() + body.len() > MOST_PARTS {
-                reading.partial.remove(&from);
+                reading.partial.remove(&(from, purpose));
                 return;
             }
             partial.extend_from_slice(body);
@@ -304,12 +309,16 @@ impl Cluster {
                 return;
             }
             whole.append(partial);
-            reading.partial.remove(&from);
+            reading.partial.remove(&(from, purpose));
             body = &whole;
         }
+        match purpose {
+            Purpose::Deliver => {}
+            // Only what came by REST is counted.
+            tail => return hub.tails.see_encoded(topic, tail == Purpose::TailAll, flags & COUNTED != 0, body),
+        }
         self.metrics.nats_received.inc();
-        let Some(app) = shared.apps.get(app) else { return };
-        let delivered = app.hub.deliver_encoded(topic, flags & BINARY != 0, body);
+        let delivered = hub.deliver_encoded(topic, flags & BINARY != 0, body);
         if flags & COUNTED != 0
             && let Some(name) = number(9)
         {

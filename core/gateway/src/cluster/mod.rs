@@ -86,8 +86,8 @@ struct State {
     login_refused: bool,
     /// The largest payload it takes.
     max_payload: usize,
-    /// The subjects that are listened to, how often, and as which subscription.
-    needs: HashMap<Box<str>, Need>,
+    /// The subjects that are listened to, what for and how often, and as which subscription.
+    needs: HashMap<(Purpose, Box<str>), Need>,
     subscriptions: u64,
     /// This gateway's connections, with their app.
     local: HashMap<Arc<str>, (Arc<str>, Arc<Peer>)>,
@@ -96,6 +96,35 @@ struct State {
 struct Need {
     sid: u64,
     count: usize,
+}
+
+/// What a subscription is for. A message that is wanted for several comes once for each, so it is told by its
+/// subscription's number, in the upper bits, what it came for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Purpose {
+    /// Delivering to connections.
+    Deliver,
+    /// A console's tails of one topic.
+    TailOne,
+    /// A console's tails of all topics that begin in some way: all of the app's.
+    TailAll,
+}
+
+/// Where the purpose is in a subscription's number.
+const PURPOSE: u32 = 60;
+
+impl Purpose {
+    fn number(self, subscription: u64) -> u64 {
+        (self as u64) << PURPOSE | subscription
+    }
+
+    fn of(sid: u64) -> Purpose {
+        match sid >> PURPOSE {
+            0 => Purpose::Deliver,
+            1 => Purpose::TailOne,
+            _ => Purpose::TailAll,
+        }
+    }
 }
 
 impl State {
@@ -119,12 +148,36 @@ impl Scope {
 
     /// Somebody here listens to the topic.
     pub(crate) fn need(&self, topic: &str) {
-        self.cluster.need(&self.app, topic);
+        self.cluster.need(Purpose::Deliver, self.cluster.subject(&self.app, topic));
     }
 
     /// Somebody who listened to the topic does no more.
     pub(crate) fn unneed(&self, topic: &str) {
-        self.cluster.unneed(&self.app, topic);
+        self.cluster.unneed(Purpose::Deliver, self.cluster.subject(&self.app, topic));
+    }
+
+    /// A console here follows one topic, or all that begin in some way: then all of the app's come, NATS knows no
+    /// other way.
+    pub(crate) fn follow(&self, topic: Option<&str>) {
+        let (purpose, subject) = self.followed(topic);
+        self.cluster.need(purpose, subject);
+    }
+
+    /// It does no more.
+    pub(crate) fn unfollow(&self, topic: Option<&str>) {
+        let (purpose, subject) = self.followed(topic);
+        self.cluster.unneed(purpose, subject);
+    }
+
+    fn followed(&self, topic: Option<&str>) -> (Purpose, String) {
+        match topic {
+            Some(topic) => (Purpose::TailOne, self.cluster.subject(&self.app, topic)),
+            None => {
+                let mut subject = self.cluster.subject(&self.app, "");
+                subject.pop();
+                (Purpose::TailAll, subject + "*")
+            }
+        }
     }
 
     /// A connection is here.
@@ -283,32 +336,32 @@ impl Cluster {
         out
     }
 
-    fn need(&self, app: &str, topic: &str) {
-        let subject = self.subject(app, topic);
+    fn need(&self, purpose: Purpose, subject: String) {
         let mut state = self.state();
-        if let Some(need) = state.needs.get_mut(subject.as_str()) {
+        let key = (purpose, subject.into_boxed_str());
+        if let Some(need) = state.needs.get_mut(&key) {
             need.count += 1;
             return;
         }
         state.subscriptions += 1;
-        let sid = state.subscriptions;
+        let sid = purpose.number(state.subscriptions);
         if state.up {
-            wire::subscribe(&mut state.out, &subject, sid);
+            wire::subscribe(&mut state.out, &key.1, sid);
             self.wake.notify_one();
         }
-        state.needs.insert(subject.into(), Need { sid, count: 1 });
+        state.needs.insert(key, Need { sid, count: 1 });
     }
 
-    fn unneed(&self, app: &str, topic: &str) {
-        let subject = self.subject(app, topic);
+    fn unneed(&self, purpose: Purpose, subject: String) {
         let mut state = self.state();
-        let Some(need) = state.needs.get_mut(subject.as_str()) else { return };
+        let key = (purpose, subject.into_boxed_str());
+        let Some(need) = state.needs.get_mut(&key) else { return };
         need.count -= 1;
         if need.count > 0 {
             return;
         }
         let sid = need.sid;
-        state.needs.remove(subject.as_str());
+        state.needs.remove(&key);
         if state.up {
             wire::unsubscribe(&mut state.out, sid);
             self.wake.notify_one();
@@ -374,5 +427,42 @@ impl Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("id", &self.id).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tail::Tails;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_tails_follow_is_subscribed_to_while_somebody_looks() {
+        let cluster = Arc::new(Cluster::new(&NatsOptions::new("x"), Arc::new(Metrics::new())).unwrap());
+        let tails = Tails::new(Some(Scope::new(cluster.clone(), ".a")));
+        let followed = || {
+            let mut all: Vec<_> = cluster.state().needs.keys().map(|(_, subject)| subject.to_string()).collect();
+            all.sort();
+            all
+        };
+        for pattern in ["chat/*", "news/*", "one", ""] {
+            tails.after(pattern, 0).unwrap();
+        }
+        assert_eq!(followed(), ["realtime.topic.=2Ea.*", "realtime.topic.=2Ea.=", "realtime.topic.=2Ea.one"]);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        tails.after("news/*", 0).unwrap();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        tails.after("news/*", 0).unwrap();
+        assert_eq!(followed(), ["realtime.topic.=2Ea.*"]);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        // A message is enough to notice it.
+        tails.see_encoded("news/1", true, true, b"");
+        assert!(followed().is_empty());
+    }
+
+    #[test]
+    fn a_subscriptions_number_says_what_it_is_for() {
+        for purpose in [Purpose::Deliver, Purpose::TailOne, Purpose::TailAll] {
+            assert_eq!(Purpose::of(purpose.number(u64::from(u32::MAX))), purpose);
+        }
     }
 }

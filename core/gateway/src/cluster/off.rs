@@ -41,6 +41,14 @@ impl Scope {
         match *self.cluster {}
     }
 
+    pub(crate) fn follow(&self, _: Option<&str>) {
+        match *self.cluster {}
+    }
+
+    pub(crate) fn unfollow(&self, _: Option<&str>) {
+        match *self.cluster {}
+    }
+
     pub(crate) fn joined(&self, _: &Arc<Peer>) {
         match *self.cluster {}
     }

@@ -11,7 +11,7 @@ const LINE: usize = 64 * 1024;
 #[derive(Debug, PartialEq)]
 pub(super) enum Said<'a> {
     Info(&'a str),
-    Message { subject: &'a str, payload: &'a [u8] },
+    Message { subject: &'a str, sid: u64, payload: &'a [u8] },
     Ping,
     Pong,
     Error(&'a str),
@@ -81,16 +81,17 @@ pub(super) fn parse(bytes: &[u8], most: usize) -> Result<Option<(usize, Said<'_>
     let said = match verb {
         "MSG" => {
             let mut words = rest.split_ascii_whitespace();
-            let (Some(subject), Some(length)) = (words.next(), words.next_back()) else {
-                return Err(Garbled("MSG without subject or length"));
+            let (Some(subject), Some(sid), Some(length)) = (words.next(), words.next(), words.next_back()) else {
+                return Err(Garbled("MSG without subject, subscription or length"));
             };
+            let sid = sid.parse().map_err(|_| Garbled("MSG of a subscription that is no number"))?;
             let length: usize = length.parse().map_err(|_| Garbled("MSG without a length"))?;
             if length > most {
                 return Err(Garbled("a message is larger than the server said it may be"));
             }
             let Some(payload) = bytes.get(end + 1..end + 1 + length + 2) else { return Ok(None) };
             let payload = payload.strip_suffix(b"\r\n").ok_or(Garbled("a payload without an end"))?;
-            return Ok(Some((end + length + 3, Said::Message { subject, payload })));
+            return Ok(Some((end + length + 3, Said::Message { subject, sid, payload })));
         }
         "PING" => Said::Ping,
         "PONG" => Said::Pong,
@@ -135,8 +136,8 @@ mod tests {
             Said::Info("{\"max_payload\":5}"),
             Said::Ping,
             Said::Ok,
-            Said::Message { subject: "a.b", payload: b"\r\nx" },
-            Said::Message { subject: "a", payload: b"" },
+            Said::Message { subject: "a.b", sid: 7, payload: b"\r\nx" },
+            Said::Message { subject: "a", sid: 7, payload: b"" },
             Said::Error("Bad"),
             Said::Pong,
         ];
@@ -154,9 +155,15 @@ mod tests {
 
     #[test]
     fn what_is_not_nats_is_an_error_not_a_wait() {
-        for bytes in
-            [&b"HTTP/1.1 200 OK\r\n"[..], b"PING\n", b"MSG a\r\n", b"MSG a 1 101\r\n", b"MSG a 1 1\r\nxyz", b"\xff\r\n"]
-        {
+        for bytes in [
+            &b"HTTP/1.1 200 OK\r\n"[..],
+            b"PING\n",
+            b"MSG a\r\n",
+            b"MSG a x 1\r\n",
+            b"MSG a 1 101\r\n",
+            b"MSG a 1 1\r\nxyz",
+            b"\xff\r\n",
+        ] {
             assert!(parse(bytes, 100).is_err(), "{bytes:?}");
         }
         assert!(parse(&vec![b'x'; LINE], 100).is_err());
