@@ -18,5 +18,8 @@ port=$(grep -o '127.0.0.1:[0-9]*' <<< "$ports" | head -n 1)
 
 # Of the whole workspace, so that what the suite `rust` has built is built no second time.
 test() { cargo test --quiet --locked --workspace "$@"; }
-GATEWAY_TEST_NATS="nats://$port" test --test protocol --test rest --test limits --test security --test hostile --test load
+# Every file of tests of a gateway. In them, what is one gateway's own (faults, draining, the limits of connections and
+# handshakes, the console's overview) is asked of connections to it, beside the others of its cluster.
+GATEWAY_TEST_NATS="nats://$port" test --test protocol --test rest --test limits --test security --test hostile --test load \
+    --test handshakes --test console --test drain --test faults --test soak
 test --test cluster --test login -- --ignored

@@ -426,7 +426,12 @@ impl Connection {
             if progress != Progress::Over && !stalled && !busy {
                 match self.read(cx, faults.as_ref()) {
                     Progress::None => {}
-                    other => progress = other,
+                    Progress::Over => {
+                        // A client that has ended its half only may still learn why it is closed.
+                        let _ = self.write(cx, faults.as_ref());
+                        return Poll::Ready(());
+                    }
+                    Progress::Some => progress = Progress::Some,
                 }
                 if progress == Progress::Some && self.collect(cx, false) == Progress::Over {
                     progress = Progress::Over;

@@ -117,8 +117,8 @@ async fn an_overview_shows_connections_topics_and_counts_of_its_app() {
     let options = GatewayOptions::default().console(true).app(AppOptions::new("one")).app(AppOptions::new("two"));
     let gateway = start(options).await;
     let admin = gateway.admin_token_of("one", TokenRequest::new("x").permissions([READ])).unwrap();
-    let mut alice = Client::connect(&gateway, "alice").await;
-    let mut bob = Client::connect(&gateway, "bob").await;
+    let mut alice = Client::connect_here(&gateway, "alice").await;
+    let mut bob = Client::connect_here(&gateway, "bob").await;
     let elsewhere = gateway.token_of("two", "eve").unwrap();
     let mut eve = Client::open(&format!("{}?access_token={elsewhere}", gateway.url_of("two").unwrap())).await;
     eve.subscribe("hidden").await;
@@ -162,11 +162,15 @@ async fn a_tail_shows_what_goes_by_also_where_nobody_is_subscribed_and_delivers_
     let mut alice = Client::connect(&gateway, "alice").await;
     let tail = |after: u64| format!("/api/console/local/tail?topic=chat%2F*&after={after}");
     assert_eq!(get(&gateway, &tail(0), &token).await, (200, json!({"messages": [], "skipped": 0, "sequence": 0})));
+    // Beside other gateways, a pong says that they know of the tail, and that what they were sent has come.
+    let mut here = Client::connect_here(&gateway, "here").await;
+    here.settle().await;
     alice.publish("chat/1", json!({"text": "<script>"}), "7").await;
     alice.publish("other", json!(0), "8").await;
     alice.settle().await;
     let publish = json!({"topic": "chat/2", "message": [1], "messageType": "rest"});
     assert_eq!(call(&gateway, "POST", "/api/topics/local/publish", &admin, publish).await.0, 200);
+    here.settle().await;
     let (_, news) = get(&gateway, &tail(0), &token).await;
     let seen = news["messages"].as_array().unwrap();
     assert_eq!((seen.len(), &news["sequence"]), (2, &json!(2)));

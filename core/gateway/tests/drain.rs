@@ -17,7 +17,7 @@ async fn a_drain_window_spreads_the_closes_and_until_its_turn_a_client_is_served
     let gateway = start(GatewayOptions::default().drain_window(Duration::from_secs(3600))).await;
     let mut clients = Vec::new();
     for n in 0..40 {
-        clients.push(Client::connect(&gateway, format!("{n}").as_str()).await);
+        clients.push(Client::connect_here(&gateway, format!("{n}").as_str()).await);
     }
     let begin = Instant::now();
     let ends = clients.into_iter().map(async |mut client| {
@@ -56,7 +56,7 @@ async fn while_it_drains_the_gateway_takes_no_more_connections() {
     let gateway = start(GatewayOptions::default().drain_window(Duration::from_secs(3600))).await;
     let mut clients = Vec::new();
     for n in 0..30 {
-        clients.push(Client::connect(&gateway, format!("{n}").as_str()).await);
+        clients.push(Client::connect_here(&gateway, format!("{n}").as_str()).await);
     }
     let url = gateway.url_with_token("late").unwrap();
     let late = async {
@@ -73,8 +73,8 @@ async fn while_it_drains_the_gateway_takes_no_more_connections() {
 #[tokio::test]
 async fn without_a_window_all_go_at_once_and_a_client_that_stays_is_dropped_when_the_drain_is_over() {
     let gateway = start(GatewayOptions::default().drain(Duration::from_millis(200))).await;
-    let mut polite = Client::connect(&gateway, "polite").await;
-    let _stays = Client::connect(&gateway, "stays").await;
+    let mut polite = Client::connect_here(&gateway, "polite").await;
+    let _stays = Client::connect_here(&gateway, "stays").await;
     let (closed, ()) = timeout(PATIENCE, async { tokio::join!(polite.closed(), gateway.stop()) }).await.unwrap();
     assert_eq!(closed, (1001, "going away".into()));
     assert!(gateway.connections().is_empty());

@@ -1,4 +1,4 @@
-//! Faults, turned on and off while clients are connected.
+//! Faults, turned on and off while clients are connected. They are one gateway's own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 #[tokio::test]
 async fn acks_are_dropped_and_come_again() {
     let gateway = local().await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     gateway.faults().acks(AckFault::Drop);
     client.publish("main", json!(1), "1").await;
     assert_eq!(client.settle().await.len(), 1, "the message, not the ack");
@@ -27,7 +27,7 @@ async fn acks_are_dropped_and_come_again() {
 #[tokio::test]
 async fn acks_are_late_and_in_order() {
     let gateway = local().await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     let (begin, late) = (Instant::now(), Duration::from_millis(150));
     gateway.faults().acks(AckFault::Delay(late));
     client.publish("t", json!(1), "1").await;
@@ -40,8 +40,8 @@ async fn acks_are_late_and_in_order() {
 #[tokio::test]
 async fn a_stalled_gateway_neither_reads_nor_writes_until_it_goes_on() {
     let gateway = local().await;
-    let mut stalled = Client::connect(&gateway, "stalled").await;
-    let mut other = Client::connect(&gateway, "other").await;
+    let mut stalled = Client::connect_here(&gateway, "stalled").await;
+    let mut other = Client::connect_here(&gateway, "other").await;
     gateway.faults().stall(Target::Subject("stalled".into()));
     stalled.publish("main", json!(1), "1").await;
     assert!(other.settle().await.is_empty(), "it was read");
@@ -60,7 +60,7 @@ async fn a_stalled_gateway_neither_reads_nor_writes_until_it_goes_on() {
 #[tokio::test]
 async fn pings_are_swallowed() {
     let gateway = local().await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     gateway.faults().swallow_pings(true);
     assert!(timeout(Duration::from_millis(100), client.settle()).await.is_err());
     gateway.faults().swallow_pings(false);
@@ -70,7 +70,7 @@ async fn pings_are_swallowed() {
 #[tokio::test]
 async fn writes_come_in_pieces_with_pauses() {
     let gateway = local().await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     gateway.faults().split_writes(7, Duration::from_millis(2));
     let begin = Instant::now();
     client.publish("main", json!("x".repeat(300)), "1").await;
@@ -85,21 +85,21 @@ async fn writes_come_in_pieces_with_pauses() {
 async fn connections_are_closed_with_any_code_or_reset() {
     let gateway = local().await;
     for code in [1000, 1012, 4999] {
-        let mut client = Client::connect(&gateway, "alice").await;
+        let mut client = Client::connect_here(&gateway, "alice").await;
         assert_eq!(gateway.faults().close(Target::Connection(client.id.clone()), code, "why"), 1);
         assert_eq!(client.closed().await, (code, "why".into()));
     }
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     gateway.faults().close(Target::All, 1006, "");
     assert_ne!(
         client.socket_closed().await,
         Some(1000),
         "sent, though it must not be; clients make of it what they will"
     );
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     gateway.faults().close(Target::All, 1005, "");
     assert_eq!(client.closed().await.0, 1005);
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     assert_eq!(gateway.faults().reset(Target::All), 1);
     assert_eq!(client.socket_closed().await, None);
     assert_eq!(gateway.faults().close(Target::Connection("nobody".into()), 1000, ""), 0);
@@ -151,7 +151,7 @@ async fn the_welcome_is_left_out_or_followed_by_the_end() {
 #[tokio::test]
 async fn any_frame_can_be_sent_to_a_client() {
     let gateway = local().await;
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     let faults = gateway.faults();
     assert_eq!(faults.send_text(Target::All, "not JSON"), 1);
     assert_eq!(faults.send_binary(Target::Subject("alice".into()), [0xFF, 0]), 1);

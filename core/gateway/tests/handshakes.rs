@@ -47,7 +47,7 @@ async fn one_handshake_too_many_costs_the_oldest_and_keeps_no_client_out() {
         eventually(|| metric(&gateway, "realtime_handshakes") == n + 1).await;
     }
     assert_eq!(metric(&gateway, "realtime_handshakes_dropped_total"), 0, "as many as allowed");
-    let mut client = Client::connect(&gateway, "alice").await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
     assert_eq!(until_end(&mut dawdling[0]).await, b"");
     assert_eq!(metric(&gateway, "realtime_handshakes_dropped_total"), 1);
     // The client is none of them any more, so there is room for one.
@@ -69,7 +69,7 @@ async fn slow_handshakes_by_the_hundred_keep_no_client_out() {
         let _ = tcp.write_all(b"GET /apps/local HTTP/1.1\r\nX-Slow: a").await;
         dawdling.push(tcp);
         if n % 60 == 59 {
-            Client::connect(&gateway, "alice").await.settle().await;
+            Client::connect_here(&gateway, "alice").await.settle().await;
         }
     }
     eventually(|| metric(&gateway, "realtime_handshakes") <= 50).await;
@@ -79,8 +79,8 @@ async fn slow_handshakes_by_the_hundred_keep_no_client_out() {
 #[tokio::test]
 async fn the_gateway_has_so_many_connections_and_answers_503_for_more() {
     let gateway = start(GatewayOptions::default().limits(Limits::default().connections(2))).await;
-    let first = Client::connect(&gateway, "alice").await;
-    let _second = Client::connect(&gateway, "bob").await;
+    let first = Client::connect_here(&gateway, "alice").await;
+    let _second = Client::connect_here(&gateway, "bob").await;
     let url = gateway.url_with_token("carol").unwrap();
     assert_eq!(refused(&url).await, (503, "gateway_full".into()));
     assert_eq!(metric(&gateway, r#"realtime_connections_refused_total{reason="gateway_full"}"#), 1);
