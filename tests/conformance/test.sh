@@ -17,6 +17,7 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 
+! command -v python3 >/dev/null || python3 "$here/faults.py" || exit 1
 cargo build --quiet --locked --package realtime-pubsub-conformance --package realtime-pubsub-conformance-rust || exit 1
 
 # driver LANGUAGE: builds what it needs, and prints the command that runs it. Exit 77, the reason as the last line: not here.

@@ -291,7 +291,8 @@ static int make(const operation *asked, rps_error *error) {
     rps_client client;
     rps_header headers[8];
     uint16_t codes[8];
-    char *url;
+    char *url, *pems[3];
+    size_t len;
     int outcome;
 #define COUNT(field, name) options.field = (uint64_t)json_number(json_get(given, name), 0)
     COUNT(connect_timeout_ms, "connect_timeout"), COUNT(provider_timeout_ms, "provider_timeout");
@@ -321,6 +322,10 @@ static int make(const operation *asked, rps_error *error) {
         options.headers = headers;
         options.headers_len = 1;
     }
+    options.only_own_ca = json_is(json_get(given, "only_own_ca"), "true");
+#define PEM(index, field) pems[index] = json_text(json_get(given, #field), &len), options.field = (rps_str){pems[index], pems[index] == NULL ? 0 : len}
+    PEM(0, ca_pem), PEM(1, client_cert_pem), PEM(2, client_key_pem);
+#undef PEM
     if (list.len > 0) {
         urls *left = calloc(1, sizeof *left);
         rps_url_provider provider = {provide, left, free_urls};
@@ -334,6 +339,7 @@ static int make(const operation *asked, rps_error *error) {
         outcome = rps_client_new(TEXT(url), &options, &client, error);
         free(url);
     }
+    free(pems[0]), free(pems[1]), free(pems[2]);
     if (outcome == RPS_OK) keep(CLIENT, asked->client, client);
     return outcome;
 }
@@ -549,6 +555,56 @@ static void release(const char *name, long times) {
     pthread_mutex_unlock(&things_lock);
 }
 
+/* ---- misuse ---- */
+
+/* Uses a handle that is none: freed, of another type, never given out. */
+static int use_handle(rps_client client, const operation *asked, rps_error *error) {
+    rps_str which = json_get(asked->json, "handle");
+    uint64_t handle = 0;
+    if (json_is(which, "\"freed\"")) {
+        int outcome = rps_client_new(RPS_LIT("ws://127.0.0.1:1/apps/x"), NULL, &handle, error);
+        if (outcome == RPS_OK) outcome = rps_client_free(handle, error);
+        if (outcome != RPS_OK) return outcome;
+    } else if (json_is(which, "\"of another type\"")) {
+        int outcome = rps_publish(client, RPS_LIT("chat"), RPS_LIT("1"), NULL, &handle, error);
+        if (outcome != RPS_OK) return outcome;
+        keep(WAIT, asked->client, handle);
+    } else if (json_is(which, "\"made up\"")) {
+        handle = UINT64_C(0x123456789abcdef);
+    }
+    return rps_flush(handle, error);
+}
+
+typedef struct within {
+    rps_client client;
+    int outcome;
+    rps_error error;
+} within;
+
+static void poll_within(void *user_data, const rps_event_view *event) {
+    within *mine = user_data;
+    (void)event;
+    mine->outcome = rps_poll(mine->client, RPS_DEFAULT_TIMEOUT, 0, NULL, &mine->error);
+}
+
+/* Polls a client in a callback of its own, which is what a poll waits for. */
+static int wait_for_itself(rps_error *error) {
+    within mine = {0};
+    rps_listener_callback callback = {poll_within, &mine, NULL};
+    rps_options options = RPS_OPTIONS_INIT;
+    int outcome;
+    options.dispatch = RPS_DISPATCH_POLL;
+    outcome = rps_client_new(RPS_LIT("ws://127.0.0.1:1/apps/x"), &options, &mine.client, error);
+    if (outcome != RPS_OK) return outcome;
+    outcome = rps_on(mine.client, RPS_LIT("state"), callback, NULL, error);
+    if (outcome == RPS_OK) outcome = rps_start(mine.client, error);
+    while (outcome == RPS_OK && mine.outcome == RPS_OK) outcome = rps_poll(mine.client, 10000, 0, NULL, error);
+    rps_client_free(mine.client, NULL);
+    if (outcome != RPS_OK) return outcome;
+    *error = mine.error;
+    return mine.outcome;
+}
+
 /* ---- doing it ---- */
 
 static int drop(const operation *asked) {
@@ -669,6 +725,8 @@ static int perform(const operation *asked, rps_message message, text *out, rps_e
     if (IS("new")) return make(asked, error);
     if (IS("cancel")) return cancel(asked);
     if (IS("drop")) return drop(asked);
+    if (IS("use_handle")) return use_handle(client, asked, error);
+    if (IS("wait_for_itself")) return wait_for_itself(error);
     if (may_begin(asked)) return begin(client, asked, error);
     if (IS("connect")) {
         rps_event event;

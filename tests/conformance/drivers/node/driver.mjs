@@ -62,8 +62,9 @@ const toldReply = reply => ({ id: reply.id, status: reply.status, data: reply.da
 const NAMES = { backoff_min: 'minReconnectDelay', backoff_max: 'maxReconnectDelay' }
 const camel = name => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase())
 
-function optionsOf({ offline, offline_messages, offline_bytes, offline_ttl, overflow, ...rest }) {
-  const options = { bigint: true }
+function optionsOf({ offline, offline_messages, offline_bytes, offline_ttl, overflow, ...others }) {
+  const { ca_pem: ca, only_own_ca: onlyOwnCa, client_cert_pem: cert, client_key_pem: key, ...rest } = others
+  const options = { bigint: true, tls: { ca, onlyOwnCa, cert, key } }
   for (const [name, value] of Object.entries(rest)) options[NAMES[name] ?? camel(name)] = value
   if (overflow) options.overflow = overflow.replace('_', '-')
   if (offline === 'queue') {
@@ -93,6 +94,7 @@ class Gate {
 }
 
 class Thrown extends Error {}
+class Cannot extends Error {}
 
 const clients = new Map()
 const waits = new Map()
@@ -140,6 +142,12 @@ function listenerOf({ name, listener, then = [] }) {
 const operations = {
   release: ({ gate: name }) => gate(name).release(),
   hold: ({ gate: name }) => gate(name).hold(),
+  use_handle() {
+    throw new Cannot('there are no handles')
+  },
+  wait_for_itself() {
+    throw new Cannot('waits are promises')
+  },
   cancel: ({ op }) => running.get(op).abort(),
 
   new({ client, url, urls, options = {} }) {
@@ -233,6 +241,7 @@ async function outcome(operation, message) {
       if (error.code === 'CANCELLED') return { error: { cancelled: true } }
       return { error: toldError(error) }
     }
+    if (error instanceof Cannot) return { cannot: error.message }
     return { error: { number: 1, message: String(error?.stack ?? error) } }
   }
 }

@@ -19,6 +19,10 @@ TIMES = {
 """Options that are times: milliseconds in scenarios, seconds in Python."""
 
 
+class Cannot(Exception):
+    """What the language has no way to do, and why."""
+
+
 class Thrown(Exception):
     """What a listener is to raise."""
 
@@ -98,6 +102,8 @@ class Driver:
             return {"error": told_error(error)}
         except asyncio.CancelledError:
             return {"error": {"cancelled": True}}
+        except Cannot as cannot:
+            return {"cannot": str(cannot)}
         except Thrown:
             raise
         except Exception as error:
@@ -119,6 +125,12 @@ class Driver:
 
     async def do_throw(self, operation: dict[str, Any], _: Any) -> None:
         raise Thrown(operation["text"])
+
+    async def do_use_handle(self, *_: Any) -> None:
+        raise Cannot("there are no handles")
+
+    async def do_wait_for_itself(self, *_: Any) -> None:
+        raise Cannot("nothing that is called back is waited for")
 
     async def do_cancel(self, operation: dict[str, Any], _: Any) -> None:
         self.running[operation["op"]].cancel()

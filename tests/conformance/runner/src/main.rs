@@ -5,6 +5,7 @@
 //!
 //! Exits 0 when all passed, 77 when all that ran passed and a language did not run, 1 otherwise.
 
+mod authority;
 mod driver;
 mod exceptions;
 mod json;

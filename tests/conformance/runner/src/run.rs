@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::authority::Authority;
 use crate::driver::{Driver, PATIENCE, Session};
 use crate::json::Json;
 use crate::pattern::{Memory, matches, resolve, shorten};
@@ -43,6 +44,15 @@ enum Server {
     Scripted(Scripted),
 }
 
+impl Server {
+    fn address(&self) -> String {
+        match self {
+            Server::Gateway(world) => world.address().to_string(),
+            Server::Scripted(server) => server.address().to_string(),
+        }
+    }
+}
+
 struct Client {
     session: Session,
     subject: String,
@@ -67,11 +77,17 @@ struct Run {
 
 /// Runs a scenario, its clients in `main`, those marked `other` in `other`.
 pub(crate) async fn run(scenario: &Scenario, main: &Arc<Driver>, other: &Arc<Driver>) -> Outcome {
+    let authority = scenario.tls.as_ref().map(Authority::new).transpose()?;
     let server = if scenario.scripted {
-        Server::Scripted(Scripted::start().await?)
+        Server::Scripted(Scripted::start(authority.as_ref()).await?)
     } else {
-        Server::Gateway(Box::new(World::start(&scenario.gateway).await?))
+        Server::Gateway(Box::new(World::start(&scenario.gateway, authority.as_ref()).await?))
     };
+    let mut memory = Memory::new();
+    memory.insert("address".into(), server.address().as_str().into());
+    if let Some(authority) = authority {
+        memory.insert("tls".into(), authority.told()?);
+    }
     let (main, other) = (Session::new(main), Session::new(other));
     let session = |client: &ClientSpec| if client.is_other() { other.clone() } else { main.clone() };
     let clients = scenario
@@ -82,7 +98,7 @@ pub(crate) async fn run(scenario: &Scenario, main: &Arc<Driver>, other: &Arc<Dri
         server,
         clients: clients.collect(),
         listeners: Vec::new(),
-        memory: Memory::new(),
+        memory,
         later: HashMap::new(),
         log: Vec::new(),
     };

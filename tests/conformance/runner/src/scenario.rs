@@ -12,6 +12,8 @@ pub(crate) struct Scenario {
     pub(crate) area: String,
     pub(crate) name: String,
     pub(crate) gateway: Json,
+    /// The server has TLS.
+    pub(crate) tls: Option<Json>,
     /// A scripted server takes the gateway's place.
     pub(crate) scripted: bool,
     pub(crate) clients: Vec<ClientSpec>,
@@ -71,7 +73,7 @@ fn read(area: &str, json: &Json) -> Result<Scenario, String> {
     let name = json.get("name").and_then(Json::as_str).ok_or("a scenario without a name")?;
     let within = |error: String| format!("{name}: {error}");
     let fields = json.fields().ok_or("a scenario is an object")?;
-    const FIELDS: [&str; 5] = ["name", "gateway", "server", "clients", "steps"];
+    const FIELDS: [&str; 6] = ["name", "gateway", "server", "tls", "clients", "steps"];
     if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
         return Err(within(format!("a scenario has no {unknown:?}")));
     }
@@ -95,8 +97,14 @@ fn read(area: &str, json: &Json) -> Result<Scenario, String> {
     if !steps.iter().any(expects) {
         return Err(within("expects nothing".into()));
     }
+    let tls = fields.get("tls").cloned();
+    for setting in tls.iter().filter_map(Json::fields).flat_map(|settings| settings.keys()) {
+        if !["name", "expired", "clients"].contains(&setting.as_str()) {
+            return Err(within(format!("tls has no {setting:?}")));
+        }
+    }
     let gateway = fields.get("gateway").cloned().unwrap_or(Json::Null);
-    Ok(Scenario { area: area.to_owned(), name: name.to_owned(), gateway, scripted, clients, steps })
+    Ok(Scenario { area: area.to_owned(), name: name.to_owned(), gateway, tls, scripted, clients, steps })
 }
 
 fn expects(step: &Json) -> bool {

@@ -4,32 +4,47 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use crate::authority::Authority;
 use crate::driver::PATIENCE;
 use crate::json::Json;
 use crate::pattern::shorten;
+
+/// A socket, plain or under TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+type Connection = WebSocketStream<Box<dyn Stream>>;
 
 /// The server of a run.
 pub(crate) struct Scripted {
     listener: TcpListener,
     address: SocketAddr,
-    connections: HashMap<String, WebSocketStream<TcpStream>>,
+    tls: Option<TlsAcceptor>,
+    connections: HashMap<String, Connection>,
     latest: String,
 }
 
 impl Scripted {
-    pub(crate) async fn start() -> Result<Scripted, String> {
+    pub(crate) async fn start(authority: Option<&Authority>) -> Result<Scripted, String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        Ok(Scripted { listener, address, connections: HashMap::new(), latest: String::new() })
+        let tls = authority.map(Authority::acceptor).transpose()?;
+        Ok(Scripted { listener, address, tls, connections: HashMap::new(), latest: String::new() })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn url(&self, subject: &str) -> String {
-        format!("ws://{}/apps/local?access_token={subject}", self.address)
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}/apps/local?access_token={subject}", self.address)
     }
 
     /// Does what a step says.
@@ -44,6 +59,14 @@ impl Scripted {
         if action == "accept" {
             let (stream, _) = self.listener.accept().await.map_err(|error| error.to_string())?;
             stream.set_nodelay(true).map_err(|error| error.to_string())?;
+            let stream: Box<dyn Stream> = match &self.tls {
+                // Refused on either side, that is what is to be seen.
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => Box::new(stream),
+                    Err(error) => return Ok(Json::object([("refused", error.to_string().as_str().into())])),
+                },
+                None => Box::new(stream),
+            };
             let socket = tokio_tungstenite::accept_async(stream).await.map_err(|error| error.to_string())?;
             self.latest.clone_from(&name);
             self.connections.insert(name, socket);
@@ -78,7 +101,7 @@ impl Scripted {
 }
 
 /// The next frame: JSON as it is, a ping, a close frame. Pings are answered, and passed over unless they are asked for.
-async fn receive(socket: &mut WebSocketStream<TcpStream>, pings: bool) -> Result<Json, String> {
+async fn receive(socket: &mut Connection, pings: bool) -> Result<Json, String> {
     loop {
         let message = match socket.next().await {
             Some(Ok(message)) => message,

@@ -35,6 +35,8 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("stop_serving", &["serving"]),
     ("release", &["gate"]),
     ("cancel", &["op"]),
+    ("use_handle", &["handle"]),
+    ("wait_for_itself", &[]),
     // Within a listener only.
     ("reply", &["data", "status?", "compress?", "wait?"]),
     ("throw", &["text"]),

@@ -1,5 +1,6 @@
 //! The gateway of a run, and the faults it is told to have.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use realtime_pubsub_gateway::{
@@ -8,6 +9,7 @@ use realtime_pubsub_gateway::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::authority::Authority;
 use crate::json::Json;
 
 /// The gateway of a run.
@@ -36,7 +38,7 @@ fn code(step: &Json, name: &str) -> Result<u16, String> {
 }
 
 impl World {
-    pub(crate) async fn start(settings: &Json) -> Result<World, String> {
+    pub(crate) async fn start(settings: &Json, authority: Option<&Authority>) -> Result<World, String> {
         let mut limits = Limits::default();
         let mut app = AppOptions::new("local")
             .client_keys(KeySet::secret("conformance clients"))
@@ -53,11 +55,18 @@ impl World {
                 _ => return Err(format!("the gateway has no setting {name}")),
             }
         }
-        let options = GatewayOptions::default().app(app).limits(limits).drain(Duration::from_secs(1));
+        let mut options = GatewayOptions::default().app(app).limits(limits).drain(Duration::from_secs(1));
+        if let Some(authority) = authority {
+            options = options.tls(authority.gateway()?);
+        }
         let gateway = Gateway::start(options.clone()).await.map_err(|error| error.to_string())?;
         let options = options.listen(gateway.address());
         let admin = gateway.admin_token("conformance").map_err(|error| error.to_string())?;
         Ok(World { gateway, options, admin })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.gateway.address()
     }
 
     /// A URL for a client: its subject, and its permissions unless it has all.

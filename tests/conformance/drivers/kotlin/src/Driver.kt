@@ -13,6 +13,7 @@ import io.github.realtimepubsub.RealtimeClient
 import io.github.realtimepubsub.RealtimeException
 import io.github.realtimepubsub.ResponseMessage
 import io.github.realtimepubsub.StateChange
+import io.github.realtimepubsub.TlsOptions
 import io.github.realtimepubsub.WaitFor
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
@@ -136,6 +137,12 @@ fun options(given: JsonObject): ClientOptions {
         outboxMessages = count("outbox_messages"),
         outboxBytes = count("outbox_bytes"),
         maxMessageSize = count("max_message_size"),
+        tls = TlsOptions(
+            authorities = text("ca_pem"),
+            onlyOwnAuthorities = given["only_own_ca"]?.jsonPrimitive?.boolean ?: false,
+            clientCertificate = text("client_cert_pem"),
+            clientKey = text("client_key_pem"),
+        ),
         headers = given["headers"]?.jsonObject?.mapValues { it.value.jsonPrimitive.content } ?: emptyMap(),
     )
 }
@@ -192,8 +199,10 @@ object Driver {
     private fun wait(operation: Operation) = waits[operation.need("wait")] ?: throw IllegalArgumentException("no such wait")
 
     private suspend fun perform(operation: Operation, message: IncomingMessage?): String {
-        if (operation.what == "publish_now") throw Cannot("publish suspends until there is room")
         when (operation.what) {
+            "publish_now" -> throw Cannot("publish suspends until there is room")
+            "use_handle" -> throw Cannot("there are no handles")
+            "wait_for_itself" -> throw Cannot("waits suspend")
             "release" -> gate(operation.need("gate")).trySend(Unit)
             "hold" -> gate(operation.need("gate")).receiveCatching()
             "throw" -> throw Thrown(operation.need("text"))

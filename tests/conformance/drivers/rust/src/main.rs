@@ -6,12 +6,13 @@ mod tell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use realtime_pubsub::{
     BoxError, Client, ControlEvent, Error, Event, IncomingMessage, ListenerId, Messages, RawJson, Serving, WaitFor,
+    blocking,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -67,6 +68,8 @@ enum Failure {
     Error(Error),
     /// The scenario or this driver is wrong.
     Wrong(String),
+    /// What the language has no way to do, and why.
+    Cannot(&'static str),
     /// A listener is to fail with this text.
     Throw(String),
 }
@@ -135,6 +138,7 @@ impl Driver {
                     return nothing();
                 }
                 "throw" => return Err(Failure::Throw(operation.text.clone())),
+                "use_handle" => return Err(Failure::Cannot("there are no handles")),
                 "new" => return self.make(operation),
                 "cancel" => return self.cancel(operation),
                 "drop" => return self.drop_client(&operation.client).await,
@@ -227,6 +231,7 @@ impl Driver {
                     self.things().servings.remove(&operation.serving);
                     nothing()
                 }
+                "wait_for_itself" => tokio::task::block_in_place(|| wait_for_itself(&client)),
                 other => Err(Failure::Wrong(format!("this driver does not know {other}"))),
             }
         })
@@ -389,6 +394,27 @@ impl Driver {
 
 fn topic(operation: &Operation) -> Result<&str, Failure> {
     operation.topic.as_deref().ok_or_else(|| Failure::Wrong("no topic".into()))
+}
+
+/// Blocks on the thread that does the input and output of clients that were made outside of any runtime, which is where their
+/// URL providers are asked.
+fn wait_for_itself(client: &Client) -> Outcome {
+    let (told, outcome) = mpsc::channel();
+    let client = client.clone();
+    let builder = Client::builder().url_provider(move || {
+        let _ = told.send(realtime_pubsub::block_on(client.flush()).and_then(|flushed| flushed));
+        std::future::ready(Err::<String, _>(BoxError::from("this was only to see where it is asked")))
+    });
+    let outside = std::thread::spawn(move || {
+        let other = blocking::Client::build(builder)?;
+        other.start()?;
+        let waited = outcome.recv();
+        other.disconnect()?;
+        Ok::<_, Error>(waited)
+    });
+    let waited = outside.join().map_err(|_| Failure::Wrong("the thread has panicked".into()))??;
+    waited.map_err(|_| Failure::Wrong("the URL provider was not asked".into()))??;
+    nothing()
 }
 
 fn raw(json: Option<&RawValue>) -> Result<RawJson<'_>, Failure> {

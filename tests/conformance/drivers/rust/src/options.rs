@@ -5,6 +5,10 @@ use std::time::Duration;
 use realtime_pubsub::{Offline, Options, Overflow};
 use serde_json::Value;
 
+fn pem(value: &Value) -> Option<Vec<u8>> {
+    value.as_str().map(|text| text.as_bytes().to_vec())
+}
+
 /// Sets the options that are given. The name of one that is not known.
 pub(crate) fn apply(options: &mut Options, given: &Value) -> Result<(), String> {
     let mut queue = Offline::queue();
@@ -49,6 +53,10 @@ pub(crate) fn apply(options: &mut Options, given: &Value) -> Result<(), String> 
             "outbox_messages" => options.outbox_messages = count,
             "outbox_bytes" => options.outbox_bytes = count,
             "max_message_size" => options.max_message_size = count,
+            "ca_pem" => options.tls.ca_pem = pem(value),
+            "only_own_ca" => options.tls.only_own_ca = value == true,
+            "client_cert_pem" => options.tls.client_cert_pem = pem(value),
+            "client_key_pem" => options.tls.client_key_pem = pem(value),
             "headers" => {
                 let headers = value.as_object().into_iter().flatten();
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -28,6 +28,7 @@ pub(crate) fn outcome(outcome: Outcome) -> String {
     match outcome {
         Ok(told) => format!("{{\"ok\":{told}}}"),
         Err(Failure::Error(failed)) => json!({ "error": error(&failed) }).to_string(),
+        Err(Failure::Cannot(why)) => json!({ "cannot": why }).to_string(),
         Err(Failure::Wrong(text) | Failure::Throw(text)) => {
             json!({ "error": { "number": 1, "message": text } }).to_string()
         }

@@ -139,6 +139,10 @@ func options(_ given: JSON?) -> ClientOptions {
     options.outboxMessages = count("outbox_messages")
     options.outboxBytes = count("outbox_bytes")
     options.maxMessageSize = count("max_message_size")
+    options.tls.authorities = fields["ca_pem"]?.string
+    options.tls.onlyOwnAuthorities = fields["only_own_ca"]?.isTrue ?? false
+    options.tls.clientCertificate = fields["client_cert_pem"]?.string
+    options.tls.clientKey = fields["client_key_pem"]?.string
     options.headers = fields["headers"]?.fields.compactMapValues(\.string) ?? [:]
     return options
 }
@@ -204,6 +208,8 @@ final class Driver: @unchecked Sendable {
         case "hold": try await gate(operation.need("gate")).hold()
         case "throw": throw Thrown(description: try operation.need("text"))
         case "publish_now": throw Cannot(why: "publish suspends until there is room")
+        case "use_handle": throw Cannot(why: "there are no handles")
+        case "wait_for_itself": throw Cannot(why: "waits suspend")
         case "cancel":
             let name = try operation.need("op")
             with { running.removeValue(forKey: name) }?.cancel()
