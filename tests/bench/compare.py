@@ -22,11 +22,11 @@ import chart
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results"
-PICTURE = '''<picture>
+PICTURE = """<picture>
   <source media="(prefers-color-scheme: dark)" srcset="tests/bench/results/compare-dark.svg">
   <img alt="This SDK beside the published clients and bare WebSocket libraries" src="tests/bench/results/compare-light.svg">
 </picture>
-'''
+"""
 NOISY = 0.25
 """A spread over this says that the machine did other things meanwhile."""
 
@@ -54,7 +54,7 @@ CLIENTS = {
 
 def command(client: str, work: pathlib.Path, release: pathlib.Path) -> list[str]:
     python = [str(work / "venv/bin/python"), str(ROOT / "bindings/python/bench/client.py")]
-    node = ["node", "--no-warnings", str(HERE / "node.mjs")]
+    node = ["node", "--no-warnings", str(ROOT / "bindings/node/bench/client.mjs")]
     return {
         "rust": [str(release / "examples/bench")],
         "c": [str(work / "bench-c")],

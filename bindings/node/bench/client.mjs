@@ -1,6 +1,6 @@
-// One case of one Node client: `node.mjs CLIENT CASE URL SECONDS`. Prints the figure. The clients are those of
-// bindings/node/bench, the loops those of the other languages: the peer gives more messages to who asks for them.
-import { clients } from '../../bindings/node/bench/clients.mjs'
+// One case of one client: `client.mjs CLIENT CASE URL SECONDS`. Prints the figure: a second, or microseconds. The loops are
+// those of the other languages; the peer, `bench serve`, gives more messages to who asks for them. For run.mjs and tests/bench.
+import { clients } from './clients.mjs'
 
 const CHUNK = 5000
 const [, , name, what, url, seconds] = process.argv
@@ -77,5 +77,13 @@ const cases = {
   fire,
   latency,
 }
-console.log((await cases[kind]()).toFixed(1))
+const before = process.cpuUsage()
+const start = performance.now()
+const figure = await cases[kind]()
+const { user, system } = process.cpuUsage(before)
+// Of what was done in that time; per second of this process's processor time.
+const busy = (figure * (performance.now() - start) * 1000) / (user + system)
+// A parent that listens takes both.
+if (process.send) await new Promise(resolve => process.send({ figure, busy }, resolve))
+else console.log(figure.toFixed(1))
 process.exit(0)

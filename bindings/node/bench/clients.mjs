@@ -10,10 +10,6 @@ async function ours(url) {
   return {
     ack: () => client.publish('bench', PAYLOAD, OPTIONS).waitForAck(30_000),
     ask: () => client.publish('ask', PAYLOAD, OPTIONS).waitForReply(30_000),
-    answer: async () => {
-      client.on('ask.data', (message, reply) => reply(message.data.payload))
-      await client.subscribeRemoteTopic('ask')
-    },
     fire: () => void client.publish('bench', PAYLOAD, OPTIONS),
     more: () => void client.publish('more', 'flood.data'),
     written: () => client.flush(),
@@ -34,11 +30,6 @@ async function published(url) {
   return {
     ack: () => client.publish('bench', PAYLOAD, options()).waitForAck(30_000),
     ask: () => client.publish('ask', PAYLOAD, options()).waitForReply(30_000),
-    answer: async () => {
-      client.on('ask.data', (message, reply) => reply(message.data.payload, 'ok'))
-      client.subscribeRemoteTopic('ask')
-      await client.publish('bench', PAYLOAD, options()).waitForAck()
-    },
     fire: () => void client.publish('bench', PAYLOAD, options()),
     more: () => void client.publish('more', 'flood.data', options()),
     written: () => client.publish('bench', PAYLOAD, options()).waitForAck(30_000),
@@ -63,10 +54,7 @@ async function byHand(url) {
     socket.on('message', data => {
       const { topic, messageType, data: body } = JSON.parse(data.toString())
       if (topic === 'flood') heard(body.payload)
-      else if (topic === 'ask') {
-        const { client, payload, id } = body
-        publish(`priv/${client.connectionId}`, { data: payload, status: 'ok', id }, 'response')
-      } else if (topic === 'priv/acks') settle(acks, body.data)
+      else if (topic === 'priv/acks') settle(acks, body.data)
       else if (messageType === 'response') settle(replies, body.payload.id, body.payload)
       else if (messageType === 'welcome') resolve()
     })
@@ -80,10 +68,6 @@ async function byHand(url) {
   return {
     ack: () => wait(acks, publish('bench')),
     ask: () => wait(replies, publish('ask')),
-    answer: async () => {
-      socket.send(JSON.stringify({ type: 'subscribe', data: { topic: 'ask' } }))
-      await wait(acks, publish('bench'))
-    },
     fire: () => void publish('bench'),
     more: () => void publish('more', 'flood.data'),
     written: () => wait(acks, publish('bench')),

@@ -1,11 +1,13 @@
 // Compares our client with the published one and with `ws` by hand. Each measurement is a process of its own on one
 // core, the gateway is a process on the other; rounds are interleaved, medians compared. It takes the release build:
 //
-//   cargo build --release -p realtime-pubsub-node && npm ci && npx tsc -p . && cd bench && npm ci
+//   cargo build --release -p realtime-pubsub-node && cargo build --release -p realtime-pubsub-c --example bench
+//   npm ci && npx tsc -p . && cd bench && npm ci
 //   node run.mjs [ROUNDS [CASE…]]
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const here = path => fileURLToPath(new URL(path, import.meta.url))
@@ -14,38 +16,33 @@ const built = { darwin: 'librealtime_pubsub_node.dylib', win32: 'realtime_pubsub
 copyFileSync(`${target}/release/${built[process.platform] ?? 'librealtime_pubsub_node.so'}`, here('native.node'))
 process.env.REALTIME_PUBSUB_NATIVE = here('native.node')
 
-const CASES = ['ack 64', 'ack 1024', 'receive 128 B', 'fire and forget', 'reply 64', 'ack p50']
+const CASES = ['ack-64', 'ack-1024', 'receive', 'fire', 'reply-64', 'latency']
+const SECONDS = 1.5
 const CLIENTS = ['ours', 'published', 'ws by hand']
 const [rounds = '5', ...chosen] = process.argv.slice(2)
 const cases = chosen.length > 0 ? chosen : CASES
 
-/** A Node process on one core. */
-function pinned(core, script, ...args) {
-  return fork(here(script), args, {
-    execPath: 'taskset',
-    execArgv: ['-c', String(core), process.execPath],
-  })
-}
-
-const gateway = pinned(1, 'gateway.mjs')
-const [{ url }] = await once(gateway, 'message')
+const gateway = spawn('taskset', ['-c', '1', `${target}/release/examples/bench`, 'serve'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+const [url] = await once(createInterface(gateway.stdout), 'line')
 const results = new Map()
 
 for (let round = 0; round < Number(rounds); round += 1) {
   for (const what of cases) {
     for (const name of CLIENTS) {
-      const child = pinned(0, 'measure.mjs', name, what, url)
+      const pinned = { execPath: 'taskset', execArgv: ['-c', '0', process.execPath, '--no-warnings'] }
+      const child = fork(here('client.mjs'), [name, what, url, SECONDS], pinned)
       const exited = once(child, 'exit')
-      child.on('message', message => {
-        if (message.flood) gateway.send(message)
-        else results.set(`${what}/${name}`, [...(results.get(`${what}/${name}`) ?? []), message.result])
+      child.on('message', result => {
+        results.set(`${what}/${name}`, [...(results.get(`${what}/${name}`) ?? []), result])
       })
       const [code] = await exited
       if (code !== 0) throw new Error(`${name}, ${what}: exit code ${code}`)
     }
   }
 }
-gateway.send({ stop: true })
+gateway.kill()
 
 const median = numbers => numbers.sort((a, b) => a - b)[numbers.length >> 1]
 
@@ -61,10 +58,10 @@ function table(title, pick, cases) {
   }
 }
 
-const throughputs = cases.filter(what => what !== 'ack p50')
+const throughputs = cases.filter(what => what !== 'latency')
 if (throughputs.length > 0) {
-  table('operations a second', result => result.rate, throughputs)
+  table('operations a second', result => result.figure, throughputs)
   // Where the machine is busy with other things, or the gateway is the slower side, these say more.
   table('operations a second of processor time', result => result.busy, throughputs)
 }
-if (cases.includes('ack p50')) table('microseconds', result => result.rate, ['ack p50'])
+if (cases.includes('latency')) table('microseconds', result => result.figure, ['latency'])
