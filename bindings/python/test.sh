@@ -5,7 +5,7 @@
 # REALTIME_LEAKS=full makes the leak tests long.
 set -uo pipefail
 cd "$(dirname "$0")"
-target=$(cd ../.. && pwd)/target
+target=$(realpath -m "${CARGO_TARGET_DIR:-../../target}")
 venv=$target/python-venv
 
 python=$(command -v python3) || { echo "there is no python3 here"; exit 77; }

@@ -14,4 +14,6 @@ if [ "$name" = build ] || [ ! -e "$top/examples/kotlin/target/class-path" ]; the
 fi
 # rpc_server is the class RpcServerKt.
 class=$(sed -E 's/(^|_)([a-z])/\U\2/g' <<<"$name")Kt
-exec java -cp "$top/examples/kotlin/target/classes:$(cat "$top/examples/kotlin/target/class-path")" "$class" "$@"
+# The package as it was just built comes before the one that Maven has, which may be another checkout's.
+package=$(ls "$top"/bindings/uniffi/kotlin/target/realtime-pubsub-*.jar | head -n 1)
+exec java -cp "$top/examples/kotlin/target/classes:$package:$(cat "$top/examples/kotlin/target/class-path")" "$class" "$@"

@@ -14,5 +14,6 @@ status=${PIPESTATUS[0]}
 counts=$(grep -E '^\[(INFO|ERROR|WARNING)\] Tests run: [0-9]+, Failures: [0-9]+, Errors: [0-9]+, Skipped: [0-9]+ *$' "$log" | tail -n 1)
 [ -n "$counts" ] || { echo "kotlin: the tests did not run"; exit 1; }
 read -r run failures errors skipped < <(sed -E 's/[^0-9]+/ /g' <<<"$counts")
+[ "$status" -eq 0 ] && { ../run-examples.sh kotlin || status=1; }
 echo "kotlin: $((run - failures - errors - skipped)) passed, $((failures + errors)) failed"
 exit "$status"
