@@ -6,6 +6,7 @@ help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 demo: ## Two clients talk through a gateway on this machine: publish, ack, reply, wildcards, presence, a lost connection
+	@cargo build --locked --package realtime-pubsub-examples --bin demo
 	@cargo run --quiet --locked --package realtime-pubsub-examples --bin demo
 
 test: ## Everything: formatting, lints, unit, doc, property and integration tests, all languages, with a summary
@@ -15,10 +16,10 @@ test-%: ## One suite: test-rust, test-c, test-python, test-node, test-kotlin, te
 	@scripts/test.sh $*
 
 bench: ## The client and the gateway beside bare tokio-tungstenite, in one table; ARGS=--json for JSON
-	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench $(ARGS)
+	@cargo run --release --locked --package realtime-pubsub-cli -- bench $(ARGS)
 
 soak: ## Ten minutes of mixed load with reconnects and killed clients; fails if memory grows or anything is left behind
-	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --soak 10m
+	@cargo run --release --locked --package realtime-pubsub-cli -- bench --soak 10m
 
 package: ## Build what users install into target/packages: wheel, npm, C, Kotlin, Swift, crates, command line
 	@scripts/package.sh

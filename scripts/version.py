@@ -22,7 +22,7 @@ SOURCE = re.compile(r'(\[workspace\.package\]\nversion = ")([^"]+)(")')
 VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 
 # Each place is (file, what precedes the version, what follows it); every match has to agree.
-MAVEN_OURS = r"<artifactId>realtime-pubsub(?:-examples)?</artifactId>\s*<version>"
+MAVEN_OURS = r"<artifactId>realtime-pubsub(?:-examples|-conformance)?</artifactId>\s*<version>"
 PLACES = [
     ("Cargo.toml", r'\[workspace\.package\]\nversion = "', '"'),
     ("Cargo.toml", r'\nrealtime-pubsub[a-z-]* = \{ path = "[^"]*", version = "', '"'),
@@ -38,6 +38,7 @@ PLACES = [
     ),
     ("bindings/uniffi/kotlin/pom.xml", MAVEN_OURS, "<"),
     ("examples/kotlin/pom.xml", MAVEN_OURS, "<"),
+    ("tests/conformance/drivers/kotlin/pom.xml", MAVEN_OURS, "<"),
     # What the guides tell users to depend on.
     (
         "bindings/uniffi/kotlin/README.md",

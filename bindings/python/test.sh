@@ -12,7 +12,8 @@ python=$(command -v python3) || { echo "there is no python3 here"; exit 77; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "python3 is older than 3.10"; exit 77; }
 
 tools=tests/requirements.txt
-if ! cmp -s "$tools" "$venv/installed.txt"; then
+# A checkout that was moved has an environment whose programs don't start.
+if ! cmp -s "$tools" "$venv/installed.txt" || ! "$venv/bin/pytest" --version >/dev/null 2>&1; then
     { rm -rf "$venv" && "$python" -m venv "$venv" &&
         "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools"; } ||
         { echo "the tools of the tests can't be installed, see bindings/python/$tools"; exit 77; }

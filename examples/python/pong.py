@@ -1,8 +1,12 @@
-"""Replies to `ping.py` until it is interrupted: `python pong.py URL`."""
+"""Replies to `ping.py` until it is interrupted: `python pong.py [URL]`.
+
+Without a URL it starts a gateway of its own, and prints a URL for `ping.py`.
+"""
 
 import asyncio
 import sys
 
+from place import place
 from realtime_pubsub import RealtimeClient
 
 
@@ -20,6 +24,7 @@ async def main(url: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1]))
+        with place(sys.argv[1:]) as url:
+            asyncio.run(main(url))
     except KeyboardInterrupt:
         pass

@@ -13,4 +13,6 @@ async def main(url: str, numbers: list[float]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     asyncio.run(main(sys.argv[1], [float(number) for number in sys.argv[2:]]))

@@ -1,8 +1,12 @@
-"""Answers requests until it is interrupted: `python rpc_server.py URL`."""
+"""Answers requests until it is interrupted: `python rpc_server.py [URL]`.
+
+Without a URL it starts a gateway of its own, and prints a URL for `rpc_client.py`.
+"""
 
 import asyncio
 import sys
 
+from place import place
 from realtime_pubsub import IncomingMessage, RealtimeClient
 
 
@@ -19,6 +23,7 @@ async def main(url: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1]))
+        with place(sys.argv[1:]) as url:
+            asyncio.run(main(url))
     except KeyboardInterrupt:
         pass

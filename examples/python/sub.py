@@ -1,8 +1,12 @@
-"""Prints the messages of a topic: `python sub.py URL TOPIC [COUNT]`, for ever without a count."""
+"""Prints the messages of a topic: `python sub.py [URL [TOPIC [COUNT]]]`, without a count until it is interrupted.
+
+Without a URL it starts a gateway of its own, and prints a URL for `pub.py`.
+"""
 
 import asyncio
 import sys
 
+from place import place
 from realtime_pubsub import RealtimeClient
 
 
@@ -20,4 +24,10 @@ async def main(url: str, topic: str, count: int | None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else None))
+    topic = sys.argv[2] if len(sys.argv) > 2 else "chat"
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    try:
+        with place(sys.argv[1:]) as url:
+            asyncio.run(main(url, topic, count))
+    except KeyboardInterrupt:
+        pass

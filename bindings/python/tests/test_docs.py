@@ -56,6 +56,21 @@ def test_rpc(realtime_gateway):
         process.terminate()
 
 
+def test_the_server_of_a_pair_brings_a_gateway_and_tells_its_url():
+    command = [sys.executable, EXAMPLES / "rpc_server.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stderr.readline().split("'")[1]
+        assert process.stdout.readline() == "Serving\n"
+        assert example("rpc_client.py", url, "1", "2.5") == "The sum is 3.5\n"
+        process.terminate()
+
+
+@pytest.mark.parametrize("name", ["pub.py", "ping.py", "rpc_client.py"])
+def test_the_other_half_says_what_it_needs(name):
+    done = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, f"`python {name} URL" in done.stderr) == (1, True)
+
+
 def test_pub_and_sub(realtime_gateway):
     with server("sub.py", realtime_gateway.url("bob"), "chat", "2") as process:
         for text in ("one", "two"):
