@@ -313,3 +313,37 @@ async fn the_connections_of_a_killed_gateway_are_told_as_gone_when_it_has_been_s
     assert!(passed > SILENCE / 2 && passed < SILENCE + SILENCE / 5 + Duration::from_secs(5), "{passed:?}");
     assert_eq!(lives.metric("realtime_cluster_members").await, 1);
 }
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn the_log_tells_when_nats_goes_and_comes_and_a_wrong_password_ends_the_start_and_is_told_nowhere() {
+    let (folder, secret) = (Folder::new(), "hunter2-never-to-be-seen");
+    let mut server = NatsServer::start(&["--user", "u", "--pass", secret]);
+    folder.file("client.key", "a secret of the gateways");
+    folder.file("nats.password", &format!("{secret}\n"));
+    let url = server.url();
+    let config = |password: &str| {
+        let text = format!(
+            "app = \"local\"\nclient-key = \"client.key\"\nlog-format = \"json\"\nlog-level = \"trace\"\n\
+             nats = [\"{}\"]\nnats-user = \"u\"\nnats-password = \"{password}\"\n",
+            url
+        );
+        folder.file("gateway.toml", &text)
+    };
+    let gateway = start(&["gateway", "--json", "--config", &config("nats.password")], None);
+    let mut told = vec![gateway.says_with("joined through NATS")];
+    gateway.json();
+    assert!(told[0].contains("\"level\":\"INFO\"") && told[0].contains(&server.port.to_string()), "{told:?}");
+    server.kill();
+    told.push(gateway.says_with("NATS is away"));
+    assert!(told[1].contains("\"level\":\"WARN\"") && told[1].contains("acks are refused"), "{told:?}");
+    server.run();
+    told.push(gateway.says_with("joined through NATS"));
+    gateway.signal("TERM");
+    told.push(gateway.ends().with_code(0).err);
+    assert!(told.iter().all(|told| !told.contains(secret)), "{told:?}");
+    folder.file("wrong.password", &format!("{secret}-wrong"));
+    let ended = run(&["gateway", "--json", "--config", &config("wrong.password")], None).with_code(2);
+    assert!(ended.out.is_empty() && ended.err.contains("Authorization Violation"), "{ended:?}");
+    assert!(!ended.err.contains(secret), "{ended:?}");
+}

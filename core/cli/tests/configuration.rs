@@ -140,6 +140,12 @@ fn nats_is_configured_like_the_rest() {
     check(&[], &[("NATS", "nats://a, nats://b"), ("NATS_TIMEOUT", "1s")]).with_code(0);
     let said = check(&["--config", &config, "--nats-prefix", "a..b"], &[]).with_code(2).err;
     assert!(said.contains("nats") && said.contains("prefix") && !said.contains("s3cret"), "{said}");
+    // What is in the files is looked at too, before anything is connected.
+    for (setting, error) in [("--nats-ca", "no certificate authority"), ("--nats-credentials", "has no NATS USER JWT")]
+    {
+        let said = check(&["--nats", "a", setting, &config], &[]).with_code(2).err;
+        assert!(said.contains("nats: ") && said.contains(error), "{said}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use realtime_pubsub_protocol::envelope::Delivery;
 use realtime_pubsub_protocol::{Permissions, RawJson};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::connection::Connection;
@@ -140,34 +141,55 @@ fn limits() -> Limits {
         .close(Duration::from_secs(2))
 }
 
-async fn live(steps: &[Step]) {
-    let metrics = Metrics::new();
-    let app = Arc::new(App::new(AppOptions::new("app"), &metrics, None));
-    let apps = HashMap::from([(app.id.clone(), app.clone())]);
-    let policy = Policy {
-        limits: limits(),
-        insecure: false,
-        console: true,
-        drain: Duration::ZERO,
-        drain_window: Duration::ZERO,
-    };
-    let shared = Arc::new(Shared::new(apps, policy, Arc::new(metrics), None));
-    let client = |subject: &str, grants: &[&str]| {
+/// A gateway without its sockets.
+struct World {
+    shared: Arc<Shared>,
+    app: Arc<App>,
+}
+
+impl World {
+    fn new() -> World {
+        let metrics = Metrics::new();
+        let app = Arc::new(App::new(AppOptions::new("app"), &metrics, None));
+        let apps = HashMap::from([(app.id.clone(), app.clone())]);
+        let policy = Policy {
+            limits: limits(),
+            insecure: false,
+            console: true,
+            drain: Duration::ZERO,
+            drain_window: Duration::ZERO,
+        };
+        World { shared: Arc::new(Shared::new(apps, policy, Arc::new(metrics), None)), app }
+    }
+
+    /// Somebody who has joined.
+    fn peer(&self, subject: &str, grants: &[&str]) -> Arc<Peer> {
         let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let may = Permissions::new(grants.iter().copied());
-        Arc::new(Peer::new(shared.number(), random_id().into(), subject.into(), may, remote, 4000))
-    };
+        let peer = Peer::new(self.shared.number(), random_id().into(), subject.into(), may, remote, 4000);
+        let peer = Arc::new(peer);
+        self.app.hub.join(&peer);
+        peer
+    }
+
+    /// The client's end of a peer's socket, and the task at the other.
+    fn connect(&self, peer: &Arc<Peer>) -> (DuplexStream, JoinHandle<()>) {
+        // Small, so that it is full soon.
+        let (socket, server) = tokio::io::duplex(600);
+        let session = Session::new(self.shared.clone(), self.app.clone(), peer.clone(), Instant::now());
+        (socket, tokio::spawn(Connection::new(Stream::Memory(server), b"", session, None)))
+    }
+}
+
+async fn live(steps: &[Step]) {
+    let world = World::new();
+    let app = &world.app;
     // One more who is there throughout, and for whom all must be as ever.
-    let other = client("other", &[]);
-    app.hub.join(&other);
+    let other = world.peer("other", &[]);
     app.hub.subscribe(&other, "open", 9).unwrap_or_else(|_| panic!("not subscribed"));
     let mallory =
-        client("mallory", &["realtime:publisher:write:topic:*", "realtime:subscriber:read:topic:secure/mine"]);
-    app.hub.join(&mallory);
-    // Small, so that it is full soon.
-    let (mut socket, server) = tokio::io::duplex(600);
-    let session = Session::new(shared.clone(), app.clone(), mallory.clone(), Instant::now());
-    let connection = tokio::spawn(Connection::new(Stream::Memory(server), b"", session, None));
+        world.peer("mallory", &["realtime:publisher:write:topic:*", "realtime:subscriber:read:topic:secure/mine"]);
+    let (mut socket, connection) = world.connect(&mallory);
     // The tail of the console looks at everything, too.
     let _ = app.hub.tails.after("*", 0);
     let mut received = Vec::new();
@@ -312,6 +334,97 @@ mod tests {
     #[test]
     fn nothing_follows_a_close_frame_that_answers_the_client() {
         run(&steps(&[215, 63, 105, 215, 215, 100, 52, 136, 40]));
+    }
+
+    /// A client whose time stands still unless it waits.
+    struct Client {
+        socket: DuplexStream,
+        peer: Arc<Peer>,
+    }
+
+    impl Client {
+        async fn new(world: &World) -> Client {
+            let peer = world.peer("alice", &["realtime:publisher:write:topic:*"]);
+            let (socket, _) = world.connect(&peer);
+            let mut client = Client { socket, peer };
+            assert_eq!(client.next().await.map(|(first, _)| first), Some(0x81), "its welcome");
+            client
+        }
+
+        /// The next short frame: its first byte and its payload. `None` at the end.
+        async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+            let first = self.socket.read_u8().await.ok()?;
+            let length = match self.socket.read_u8().await.unwrap() {
+                126 => self.socket.read_u16().await.unwrap().into(),
+                length => usize::from(length),
+            };
+            let mut payload = vec![0; length];
+            self.socket.read_exact(&mut payload).await.unwrap();
+            Some((first, payload))
+        }
+
+        async fn send(&mut self, first: u8, payload: &[u8]) {
+            self.socket.write_all(&frame(first, payload)).await.unwrap();
+        }
+
+        /// The code and reason that it is closed with.
+        async fn closed(&mut self) -> (u16, String) {
+            let (first, payload) = self.next().await.unwrap();
+            assert_eq!(first, 0x88, "{}", String::from_utf8_lossy(&payload));
+            (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8_lossy(&payload[2..]).into_owned())
+        }
+    }
+
+    const TICK: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_may_last_as_long_as_it_may_and_no_longer() {
+        let (world, begin) = (World::new(), Instant::now());
+        let idle = limits().idle;
+        let mut client = Client::new(&world).await;
+        assert_eq!(client.next().await, Some((0x89, Vec::new())), "a ping");
+        assert_eq!(begin.elapsed(), idle / 2);
+        // Any sign of life will do, until the last moment.
+        sleep(idle / 2 - TICK).await;
+        client.send(0x8A, b"").await;
+        assert_eq!(client.next().await, Some((0x89, Vec::new())));
+        assert_eq!(begin.elapsed(), idle - TICK + idle / 2);
+        assert_eq!(client.closed().await, (1008, "idle timeout".into()));
+        assert_eq!(begin.elapsed(), idle - TICK + idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_frame_may_be_answered_as_late_as_the_limit_says_and_no_later() {
+        let (world, close) = (World::new(), limits().close);
+        for late in [Duration::ZERO, close - TICK, close] {
+            let mut client = Client::new(&world).await;
+            client.peer.order(Order::Close { code: 4000, reason: "go".into() });
+            assert_eq!(client.closed().await, (4000, "go".into()));
+            let begin = Instant::now();
+            if late < close {
+                sleep(late).await;
+                client.send(0x88, &4000_u16.to_be_bytes()).await;
+            }
+            assert_eq!(client.next().await, None);
+            assert_eq!(begin.elapsed(), late);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_has_its_messages_and_one_more_closes() {
+        let publish = br#"{"type":"publish","data":{"topic":"x","id":1}}"#;
+        let (world, rate) = (World::new(), limits().messages_per_second.unwrap());
+        let mut client = Client::new(&world).await;
+        for _ in 0..rate {
+            client.send(0x81, publish).await;
+            assert_eq!(client.next().await.unwrap().0, 0x81, "an ack");
+        }
+        // In the time of one message there is room for one.
+        sleep(Duration::from_secs(1) / rate).await;
+        client.send(0x81, publish).await;
+        assert_eq!(client.next().await.unwrap().0, 0x81, "an ack");
+        client.send(0x81, publish).await;
+        assert_eq!(client.closed().await, (1008, "message rate exceeded".into()));
     }
 
     /// That the checks can fail.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use support::nats::{cluster, know_each_other, metric, together};
 use support::nats_server::{Folder, NatsServer};
 use support::{Client, Message, PATIENCE, ack, call, eventually, http};
+use tokio::time::timeout;
 
 const QUICK: Duration = Duration::from_millis(500);
 
@@ -131,6 +132,51 @@ async fn a_server_that_hangs_counts_as_away_and_holds_no_pong_back_for_long() {
     up(&gateways[0], true).await;
     client.publish("main", json!(1), "2").await;
     assert!(client.settle().await.contains(&ack("2")));
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn while_nats_hangs_publishers_are_made_to_wait_and_nothing_is_lost_when_it_goes_on() {
+    const EACH: usize = 40;
+    let server = NatsServer::start(&[]);
+    let options = patient(&server, PATIENCE * 6, PATIENCE * 6).limits(Limits::default().outbound_bytes(1 << 30));
+    let gateways = cluster(&options, 2).await;
+    let mut reader = Client::connect(&gateways[1], "reader").await;
+    reader.subscribe("t").await;
+    reader.settle().await;
+    let writers = [Client::connect(&gateways[0], "one").await, Client::connect(&gateways[0], "two").await];
+    server.freeze();
+    // With acks and without: 40 MB.
+    let filler = "x".repeat(500_000);
+    let publish = writers.into_iter().enumerate().map(async |(writer, mut client)| {
+        for n in 0..EACH {
+            let mut data = json!({"topic": "t", "payload": [writer, n, filler]});
+            if writer == 0 {
+                data["id"] = n.to_string().into();
+            }
+            client.send(json!({"type": "publish", "data": data})).await;
+        }
+        client
+    });
+    let mut publish = std::pin::pin!(futures_util::future::join_all(publish));
+    assert!(timeout(QUICK * 2, &mut publish).await.is_err(), "they were never made to wait");
+    let took = metric(&gateways[0], "realtime_received_bytes_total");
+    // 8 MiB that wait, as much that is being written, and for each what was read at once.
+    assert!(took < (16 << 20) + 2 * 1_100_000, "it has taken {took} bytes");
+    server.thaw();
+    let read = async {
+        let mut next = [0; 2];
+        while next != [EACH; 2] {
+            let message = reader.json().await;
+            let [writer, n, _] = &message["data"]["payload"].as_array().unwrap()[..] else { panic!("{message:.100}") };
+            let next = &mut next[writer.as_u64().unwrap() as usize];
+            assert_eq!(*n, *next);
+            *next += 1;
+        }
+    };
+    let (mut clients, ()) = timeout(PATIENCE * 6, async { tokio::join!(publish, read) }).await.unwrap();
+    let acks = clients[0].settle().await;
+    assert_eq!(acks, (0..EACH).map(|n| ack(&n.to_string())).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -1,16 +1,37 @@
 //! Every limit at its edge: what is allowed, and what happens one beyond.
+//!
+//! | limit | shown at its edge by |
+//! |---|---|
+//! | `message_bytes` | `a_message_of_a_mebibyte_…`, `many_times_the_message_limit_…`; `decode.rs`: whole and in fragments; a REST body: `handshakes.rs`, `a_body_may_be_as_long_as_a_message_…` |
+//! | `connections` | `handshakes.rs`: `the_gateway_has_so_many_connections_…`, `a_refused_subject_takes_no_place_…` |
+//! | `handshakes` | `handshakes.rs`: `one_handshake_too_many_…`, `slow_handshakes_by_the_hundred_…` |
+//! | `connections_per_subject` | `a_subject_has_so_many_connections_…`; over gateways: `cluster.rs`, `presence_and_the_limit_per_subject_…` |
+//! | `messages_per_second` | `a_burst_of_one_seconds_messages_…`; to the millisecond: `simulation.rs`, `a_second_has_its_messages_…` |
+//! | `subscriptions_per_connection` | `a_connection_has_so_many_subscriptions_…`, `a_thousand_subscriptions_are_allowed_…` |
+//! | `topic_bytes` | `topics_have_a_longest_name` |
+//! | `outbound_bytes` | `what_waits_for_a_connection_…`, `a_slow_consumer_is_closed_…` |
+//! | `handshake` | `a_slow_handshake_…`, `a_slow_tls_handshake_…`, `a_slow_body_…`, `bytes_that_trickle_in_…` |
+//! | `idle` | `a_silent_client_is_pinged_…`, `a_peer_that_takes_nothing_…`; to the millisecond: `simulation.rs`, `silence_may_last_…` |
+//! | `close` | `a_client_that_does_not_answer_a_close_…`; to the millisecond: `simulation.rs`, `a_close_frame_may_be_answered_…` |
+//! | `drain`, `drain_window` | `drain.rs` |
+//! | `NatsOptions::timeout` | `cluster.rs`: `a_server_that_hangs_…` |
+//! | `NatsOptions::member_timeout` | the command line's `cluster.rs`: `the_connections_of_a_killed_gateway_…` |
+//! | heads of requests | `handshakes.rs`: `a_head_beyond_its_room_…` |
+//! | patterns of a REST call | `rest.rs`: `a_rest_unsubscribe_takes_fifty_patterns_…` |
+//! | tails and overviews | `console.rs`: `a_tail_shows_…`, `an_overview_shows_…`; `tail.rs` |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
-use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, Target};
+use realtime_pubsub_gateway::{Gateway, GatewayOptions, Limits, Target, TlsOptions};
 use serde_json::json;
 use support::{Client, Message, PATIENCE, ack, eventually, refused, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use tokio_tungstenite::MaybeTlsStream;
 
 async fn limited(limits: Limits) -> Gateway {
     start(GatewayOptions::default().limits(limits)).await
@@ -137,28 +158,87 @@ async fn a_silent_client_is_pinged_and_then_closed_when_it_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_slow_handshake_is_dropped() {
-    let gateway = limited(Limits::default().handshake(Duration::from_millis(100))).await;
+async fn a_slow_handshake_has_its_time_and_is_dropped_then() {
+    let limit = Duration::from_millis(200);
+    let gateway = limited(Limits::default().handshake(limit)).await;
     let healthz = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     for start in
         ["", healthz, "GET /apps/local HTTP/1.1\r\nHost:", "POST /api/topics/local/publish HTTP/1.1\r\nHost: x\r\n"]
     {
+        let begin = Instant::now();
         let mut tcp = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
         tcp.write_all(start.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let _ = timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("still open");
+        assert!(begin.elapsed() >= limit, "too early: {:?}", begin.elapsed());
     }
 }
 
 #[tokio::test]
-async fn a_slow_body_is_answered_with_408() {
-    let gateway = limited(Limits::default().handshake(Duration::from_millis(100))).await;
+async fn bytes_that_trickle_in_gain_a_handshake_no_time() {
+    let limit = Duration::from_millis(200);
+    let gateway = limited(Limits::default().handshake(limit)).await;
+    let mut tcp = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+    tcp.write_all(b"GET /apps/local HTTP/1.1\r\nX: ").await.unwrap();
+    let trickle = async {
+        // Each byte in time, the whole never: as slow-loris does.
+        while tcp.write_all(b"x").await.is_ok() {
+            let mut answer = [0];
+            if timeout(Duration::from_millis(10), tcp.read(&mut answer)).await.is_ok() {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, trickle).await.expect("still open");
+}
+
+#[tokio::test]
+async fn a_slow_tls_handshake_has_its_time_and_is_dropped_then() {
+    let (limit, key) = (Duration::from_millis(200), rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap());
+    let tls = TlsOptions::pem(key.cert.pem(), key.signing_key.serialize_pem());
+    let gateway = start(GatewayOptions::default().limits(Limits::default().handshake(limit)).tls(tls)).await;
+    // Nothing, and the beginning of a client's hello.
+    for start in [&b""[..], b"\x16\x03\x01\x02\x00"] {
+        let begin = Instant::now();
+        let mut tcp = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+        tcp.write_all(start).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("still open");
+        assert!(begin.elapsed() >= limit, "too early: {:?}", begin.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_slow_body_has_its_time_and_is_answered_with_408_then() {
+    let limit = Duration::from_millis(200);
+    let gateway = limited(Limits::default().handshake(limit)).await;
     let token = gateway.admin_token("root").unwrap();
     let request = format!(
         "POST /api/topics/local/publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
          Content-Length: 10\r\n\r\n{{"
     );
+    let begin = Instant::now();
     assert_eq!(support::raw_http(&gateway, &request).await.0, 408);
+    assert!(begin.elapsed() >= limit, "too early: {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_answer_a_close_has_its_time_and_is_dropped_then() {
+    let limit = Duration::from_millis(300);
+    let gateway = limited(Limits::default().close(limit)).await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
+    let MaybeTlsStream::Plain(tcp) = client.socket.get_mut() else { unreachable!() };
+    let begin = Instant::now();
+    assert_eq!(gateway.kick(Target::All, 4000, "go"), 1);
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("still open");
+    assert_eq!(answer, [&[0x88, 4][..], &4000_u16.to_be_bytes(), b"go"].concat());
+    assert!(begin.elapsed() >= limit, "too early: {:?}", begin.elapsed());
+    // One that answers does not wait for it.
+    let gateway = limited(Limits::default().close(Duration::from_secs(3600))).await;
+    let mut client = Client::connect_here(&gateway, "alice").await;
+    gateway.kick(Target::All, 4000, "go");
+    assert_eq!(client.closed().await, (4000, "go".into()));
 }
 
 #[tokio::test]
