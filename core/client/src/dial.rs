@@ -24,6 +24,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ConnectionInfo;
 use crate::options::{Options, TlsOptions};
+use crate::upgrade::{Upgraded, upgrade};
 use crate::url::{Endpoint, UrlProvider};
 
 /// What the gateway's envelope may add to the largest message.
@@ -34,7 +35,7 @@ const PROXY_ANSWER: usize = 8 * 1024;
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-pub(crate) type Socket = WebSocketStream<Box<dyn Io>>;
+pub(crate) type Socket = WebSocketStream<Upgraded<Box<dyn Io>>>;
 
 /// What connecting needs, made once.
 #[derive(Debug)]
@@ -165,10 +166,7 @@ impl Dialer {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(inbound))
             .max_frame_size(Some(inbound));
-        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
-            .await
-            .map_err(|error| refused(error, endpoint))?;
-        Ok(socket)
+        upgrade(request, stream, config).await.map_err(|error| refused(error, endpoint))
     }
 
     fn request(&self, endpoint: &Endpoint) -> Result<Request> {

@@ -64,6 +64,7 @@ mod stream;
 mod subscriptions;
 mod supervisor;
 mod sync;
+mod upgrade;
 mod url;
 mod waits;
 
