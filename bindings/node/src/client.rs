@@ -342,7 +342,7 @@ impl NativeClient {
             (None, false) => self.client.send(payload),
         };
         if let Some(message_type) = &route.message_type {
-            publish = publish.message_type(message_type.clone());
+            publish = publish.message_type(message_type);
         }
         if let Some(id) = id {
             publish = publish.id(id);

@@ -183,7 +183,7 @@ impl Dialer {
 }
 
 /// Read at a time. Larger would be cleared anew before each read for nothing: a socket rarely holds more.
-const READ_BUFFER: usize = 64 * 1024;
+const READ_BUFFER: usize = 16 * 1024;
 /// Written at a time while there is more to write.
 const WRITE_BUFFER: usize = 64 * 1024;
 

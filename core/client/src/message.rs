@@ -221,26 +221,31 @@ fn parse<T: DeserializeOwned>(raw: RawJson<'_>, what: &str) -> Result<T> {
 #[derive(Clone, Debug)]
 pub struct ResponseMessage {
     message: IncomingMessage,
-    id: Arc<str>,
-    status: Arc<str>,
+    id: Name,
+    status: Name,
     data: Span,
 }
 
 impl ResponseMessage {
     /// Takes the reply in `message`, whose payload `response` is.
     pub(crate) fn new(message: IncomingMessage, response: &Response<'_>) -> Self {
-        let data = Span::of(response.data.as_str(), &message.frame).unwrap_or_default();
-        ResponseMessage { id: Arc::from(&*response.id), status: Arc::from(&*response.status), data, message }
+        let frame = &*message.frame;
+        ResponseMessage {
+            id: Name::new(&response.id, frame),
+            status: Name::new(&response.status, frame),
+            data: Span::of(response.data.as_str(), frame).unwrap_or_default(),
+            message,
+        }
     }
 
     /// The id of the message it answers.
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.get(&self.message.frame)
     }
 
     /// `ok`, or what the replier chose.
     pub fn status(&self) -> &str {
-        &self.status
+        self.status.get(&self.message.frame)
     }
 
     /// What was replied.

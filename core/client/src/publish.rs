@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngExt;
-use realtime_pubsub_protocol::frame::{self, Head, Target};
-use realtime_pubsub_protocol::{PREFIX_PRIVATE, RawJson, TYPE_RESPONSE};
+use realtime_pubsub_protocol::frame::{self, Target};
+use realtime_pubsub_protocol::{PREFIX_PRIVATE, RawJson, Sender, TYPE_RESPONSE};
 use serde::Serialize;
 
 use crate::block::block_on;
@@ -25,20 +25,16 @@ use crate::waits::WaitFor;
 #[must_use = "nothing is sent before a message is awaited or enqueued"]
 pub struct Publish {
     shared: Arc<Shared>,
-    topic: Option<Box<str>>,
-    message_type: Option<Box<str>>,
     id: Option<Box<str>>,
     compress: bool,
-    /// The frame up to its payload's end.
+    /// The frame as far as it is known: up to its payload's end, or its message type's.
     frame: Result<Vec<u8>>,
+    payload_end: usize,
 }
 
 impl Publish {
     pub(crate) fn new(shared: &Arc<Shared>, topic: Option<&str>, payload: impl Serialize) -> Self {
-        Self::make(shared, topic, |out| {
-            serde_json::to_writer(out, &payload)
-                .map_err(|error| Error::invalid(format!("the payload can't be written as JSON: {error}")))
-        })
+        Self::make(shared, topic, |out| write_json(out, "payload", &payload))
     }
 
     pub(crate) fn raw(shared: &Arc<Shared>, topic: Option<&str>, payload: RawJson<'_>) -> Self {
@@ -50,24 +46,26 @@ impl Publish {
 
     fn make(shared: &Arc<Shared>, topic: Option<&str>, payload: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Self {
         let mut frame = Vec::with_capacity(256);
-        frame::begin_message(&mut frame, topic.is_some());
+        frame::begin_message(&mut frame, topic.map_or(Target::Inbound, Target::Topic));
         let frame = match topic {
             Some("") => Err(Error::invalid("the topic is empty")),
             _ => payload(&mut frame).map(|()| frame),
         };
-        Publish {
-            shared: Arc::clone(shared),
-            topic: topic.map(Box::from),
-            message_type: None,
-            id: None,
-            compress: false,
-            frame,
-        }
+        Self::with_frame(shared, frame)
+    }
+
+    /// `frame` is all up to the payload's end.
+    fn with_frame(shared: &Arc<Shared>, frame: Result<Vec<u8>>) -> Self {
+        let payload_end = frame.as_ref().map_or(0, Vec::len);
+        Publish { shared: Arc::clone(shared), id: None, compress: false, frame, payload_end }
     }
 
     /// The message type; listeners match `<topic>.<message_type>`. Default: the gateway's, `broadcast`.
-    pub fn message_type(mut self, message_type: impl Into<Box<str>>) -> Self {
-        self.message_type = Some(message_type.into());
+    pub fn message_type(mut self, message_type: impl AsRef<str>) -> Self {
+        if let Ok(frame) = &mut self.frame {
+            frame.truncate(self.payload_end);
+            frame::put_message_type(frame, message_type.as_ref());
+        }
         self
     }
 
@@ -114,12 +112,10 @@ impl Publish {
         let mut frame = self.frame?;
         let id = match self.id {
             Some(id) if id.is_empty() => return Err(Error::invalid("the message id is empty")),
-            Some(id) => id,
-            None => random_id(),
+            Some(id) => MessageId::Given(id),
+            None => MessageId::random(),
         };
-        let target = self.topic.as_deref().map_or(Target::Inbound, Target::Topic);
-        let head = Head { target, message_type: self.message_type.as_deref(), id: &id, compress: self.compress };
-        frame::end_message(&mut frame, &head);
+        frame::end_message(&mut frame, id.as_str(), self.compress);
         let limit = self.shared.options.max_message_size;
         if frame.len() > limit {
             return Err(Error::new(
@@ -134,8 +130,8 @@ impl Publish {
 /// An encoded message.
 struct Ready {
     shared: Arc<Shared>,
-    /// Empty once it is queued, as is `frame`.
-    id: Box<str>,
+    id: MessageId,
+    /// Empty once it is queued.
     frame: Bytes,
 }
 
@@ -144,25 +140,45 @@ impl Ready {
     fn push(&mut self) -> Result<WaitFor> {
         let shared = &self.shared;
         let retained = shared.options.retry.then(|| self.frame.clone());
-        let receipt = shared.receipts.register(std::mem::take(&mut self.id), retained, shared)?;
+        let receipt = shared.receipts.register(self.id.clone(), retained, shared)?;
         let wait_for = WaitFor::new(Arc::clone(&receipt));
         shared.outbox.push(&mut self.frame, &receipt).map(|()| wait_for).inspect_err(|_| {
             receipt.release();
-            self.id = receipt.id().into();
         })
     }
 }
 
-/// 16 random bytes, in hexadecimal.
-fn random_id() -> Box<str> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let random: u128 = rand::rng().random();
-    let mut id = String::with_capacity(32);
-    for byte in random.to_be_bytes() {
-        id.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        id.push(char::from(DIGITS[usize::from(byte & 15)]));
+/// What names a message.
+#[derive(Clone)]
+pub(crate) enum MessageId {
+    /// 16 random bytes, in hexadecimal.
+    Random([u8; 32]),
+    Given(Box<str>),
+}
+
+impl MessageId {
+    fn random() -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let random: u128 = rand::rng().random();
+        let mut id = [0; 32];
+        for (digits, byte) in id.chunks_exact_mut(2).zip(random.to_be_bytes()) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        MessageId::Random(id)
     }
-    id.into_boxed_str()
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            MessageId::Random(digits) => std::str::from_utf8(digits).unwrap_or_default(),
+            MessageId::Given(id) => id,
+        }
+    }
+}
+
+fn write_json(out: &mut Vec<u8>, what: &str, value: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(out, value)
+        .map_err(|error| Error::invalid(format!("the {what} can't be written as JSON: {error}")))
 }
 
 impl IntoFuture for Publish {
@@ -266,54 +282,71 @@ impl IntoFuture for Request {
 /// or [enqueued](Self::enqueue), and gives a [`WaitFor`]: a reply can be acknowledged and replied to itself.
 #[must_use = "nothing is sent before a reply is awaited or enqueued"]
 pub struct Reply {
-    shared: Arc<Shared>,
-    to: Result<(String, String)>,
-    data: Result<Vec<u8>>,
-    status: Box<str>,
-    compress: bool,
+    /// Up to its data's end.
+    publish: Publish,
+    status: Option<Box<str>>,
 }
 
 impl Reply {
     pub(crate) fn new(message: &IncomingMessage, shared: &Arc<Shared>, data: impl Serialize) -> Self {
-        let data = serde_json::to_vec(&data)
-            .map_err(|error| Error::invalid(format!("the reply can't be written as JSON: {error}")));
-        Self::make(message, shared, data)
+        Self::to_message(message, shared, |out| write_json(out, "reply", &data))
     }
 
     pub(crate) fn raw(message: &IncomingMessage, shared: &Arc<Shared>, data: RawJson<'_>) -> Self {
-        Self::make(message, shared, Ok(data.as_str().as_bytes().to_vec()))
+        Self::to_message(message, shared, |out| {
+            out.extend_from_slice(data.as_str().as_bytes());
+            Ok(())
+        })
     }
 
     /// A reply to a message of which only its sender's connection and its id were kept.
     pub(crate) fn addressed(shared: &Arc<Shared>, connection_id: &str, id: &str, data: RawJson<'_>) -> Self {
-        let to = match (connection_id, id) {
-            ("", _) => Err(not_replyable("its sender has no connection")),
-            (_, "") => Err(not_replyable("it has no id")),
-            _ => Ok((format!("{PREFIX_PRIVATE}{connection_id}"), id.to_owned())),
-        };
-        let data = Ok(data.as_str().as_bytes().to_vec());
-        Reply { shared: Arc::clone(shared), to, data, status: "ok".into(), compress: false }
+        Self::make(shared, Some(connection_id), Some(id), |out| {
+            out.extend_from_slice(data.as_str().as_bytes());
+            Ok(())
+        })
     }
 
-    fn make(message: &IncomingMessage, shared: &Arc<Shared>, data: Result<Vec<u8>>) -> Self {
-        let to = match (message.sender(), message.id()) {
-            (None, _) => Err(not_replyable("it has no sender, as messages published over REST")),
-            (Some(sender), _) if sender.connection_id.is_empty() => Err(not_replyable("its sender has no connection")),
-            (_, None) => Err(not_replyable("it has no id")),
-            (Some(sender), Some(id)) => Ok((format!("{PREFIX_PRIVATE}{}", sender.connection_id), id.into_owned())),
+    fn to_message(
+        message: &IncomingMessage,
+        shared: &Arc<Shared>,
+        data: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Self {
+        let connection_id = message.sender_raw().map(Sender::connection_id_of);
+        Self::make(shared, connection_id.as_deref(), message.id().as_deref(), data)
+    }
+
+    fn make(
+        shared: &Arc<Shared>,
+        connection_id: Option<&str>,
+        id: Option<&str>,
+        data: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Self {
+        let publish = match (connection_id, id) {
+            (None, _) => Err("it has no sender, as messages published over REST"),
+            (Some(""), _) => Err("its sender has no connection"),
+            (_, None | Some("")) => Err("it has no id"),
+            (Some(connection_id), Some(id)) => Ok((format!("{PREFIX_PRIVATE}{connection_id}"), id)),
         };
-        Reply { shared: Arc::clone(shared), to, data, status: "ok".into(), compress: false }
+        let publish = match publish {
+            Ok((topic, id)) => Publish::make(shared, Some(&topic), |out| {
+                frame::begin_reply_payload(out, id);
+                data(out)
+            }),
+            Err(why) => Publish::with_frame(shared, Err(not_replyable(why))),
+        };
+        Reply { publish, status: None }
     }
 
     /// The status. Default `ok`.
     pub fn status(mut self, status: impl Into<Box<str>>) -> Self {
-        self.status = status.into();
+        self.status = Some(status.into());
         self
     }
 
     /// Whether the asker gets it as a binary frame, which the wire may compress. Default: no.
     pub fn compress(mut self, compress: bool) -> Self {
-        self.compress = compress;
+        self.publish = self.publish.compress(compress);
         self
     }
 
@@ -322,19 +355,15 @@ impl Reply {
     /// # Errors
     /// [`ErrorKind::NotReplyable`] for a message without a sender or an id, and as [`Publish::enqueue`].
     pub fn enqueue(self) -> Result<WaitFor> {
-        self.publish()?.enqueue()
+        self.publish().enqueue()
     }
 
-    fn publish(self) -> Result<Publish> {
-        let (topic, id) = self.to?;
-        let data = self.data?;
-        let reply = Publish::make(&self.shared, Some(&topic), |out| {
-            frame::begin_reply_payload(out, &id, &self.status);
-            out.extend_from_slice(&data);
-            out.push(b'}');
-            Ok(())
-        });
-        Ok(reply.message_type(TYPE_RESPONSE).compress(self.compress))
+    fn publish(mut self) -> Publish {
+        if let Ok(frame) = &mut self.publish.frame {
+            frame::end_reply_payload(frame, self.status.as_deref().unwrap_or("ok"));
+            self.publish.payload_end = frame.len();
+        }
+        self.publish.message_type(TYPE_RESPONSE)
     }
 }
 
@@ -342,9 +371,6 @@ impl IntoFuture for Reply {
     type Output = Result<WaitFor>;
     type IntoFuture = Publishing;
     fn into_future(self) -> Publishing {
-        match self.publish() {
-            Ok(publish) => publish.into_future(),
-            Err(error) => Publishing(Step::Done(Some(Err(error)))),
-        }
+        self.publish().into_future()
     }
 }

@@ -16,6 +16,7 @@ use crate::deadlines::{Deadline, Expire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Entry, Settled};
 use crate::message::ResponseMessage;
+use crate::publish::MessageId;
 use crate::shared::Shared;
 use crate::sync::Lock;
 
@@ -59,7 +60,7 @@ pub(crate) struct Answers {
 
 /// What is known of one message that was published or sent.
 pub(crate) struct Receipt {
-    id: Box<str>,
+    id: MessageId,
     hash: u64,
     pub(crate) answers: Lock<Answers>,
     /// How many still want to know. The last one to go frees the slot.
@@ -71,7 +72,7 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
-    pub(crate) fn new(id: Box<str>, hash: u64, frame: Option<Bytes>, shared: &Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(id: MessageId, hash: u64, frame: Option<Bytes>, shared: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Receipt {
             id,
             hash,
@@ -84,7 +85,7 @@ impl Receipt {
     }
 
     pub(crate) fn id(&self) -> &str {
-        &self.id
+        self.id.as_str()
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -193,9 +194,9 @@ impl Receipt {
         let message = match what {
             What::Ack => format!(
                 "no ack for message {} within {timeout:?}: the app may have acks switched off, or the token may not publish there",
-                self.id
+                self.id()
             ),
-            What::Reply => format!("no reply to message {} within {timeout:?}", self.id),
+            What::Reply => format!("no reply to message {} within {timeout:?}", self.id()),
         };
         Error::new(ErrorKind::Timeout, message)
     }
@@ -233,9 +234,9 @@ impl Expire for Receipt {
                     ErrorKind::Timeout,
                     match what {
                         What::Ack => {
-                            format!("no ack for message {} in time: the app may have acks switched off", self.id)
+                            format!("no ack for message {} in time: the app may have acks switched off", self.id())
                         }
-                        What::Reply => format!("no reply to message {} in time", self.id),
+                        What::Reply => format!("no reply to message {} in time", self.id()),
                     },
                 ));
                 self.shared.inbox.push(&mut vec![Entry::Settled { token, outcome }]);

@@ -8,6 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::{Error, Result};
 use crate::inbox::Entry;
+use crate::publish::MessageId;
 use crate::receipt::Receipt;
 use crate::shared::Shared;
 use crate::sync::Lock;
@@ -20,12 +21,13 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// Registers a message. `frame` is what `retry` writes again.
-    pub(crate) fn register(&self, id: Box<str>, frame: Option<Bytes>, shared: &Arc<Shared>) -> Result<Arc<Receipt>> {
-        let hash = self.hasher.hash_one(&*id);
+    pub(crate) fn register(&self, id: MessageId, frame: Option<Bytes>, shared: &Arc<Shared>) -> Result<Arc<Receipt>> {
+        let hash = self.hasher.hash_one(id.as_str());
         let mut by_id = self.by_id.lock();
-        match by_id.entry(hash, |other| other.id() == &*id, |other| other.hash()) {
+        match by_id.entry(hash, |other| other.id() == id.as_str(), |other| other.hash()) {
             hashbrown::hash_table::Entry::Occupied(_) => Err(Error::invalid(format!(
-                "a message with the id {id:?} is still on its way: choose another, or none, and the client makes one"
+                "a message with the id {:?} is still on its way: choose another, or none, and the client makes one",
+                id.as_str()
             ))),
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 let receipt = Receipt::new(id, hash, frame, shared);

@@ -57,7 +57,11 @@ fn is_upgrade(answer: &[u8]) -> bool {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Upgraded<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.rest.is_empty() {
             let count = this.rest.len().min(buffer.remaining());

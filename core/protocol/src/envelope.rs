@@ -197,6 +197,11 @@ impl<'a> Sender<'a> {
         .ok()?;
         Some(sender)
     }
+
+    /// The connection alone of a `client` object: all that a reply needs. Empty where it is missing.
+    pub fn connection_id_of(client: RawJson<'a>) -> Cow<'a, str> {
+        object_field(client, "connectionId").and_then(RawJson::to_text).unwrap_or_default()
+    }
 }
 
 /// The payload of a reply.
@@ -497,6 +502,7 @@ mod tests {
             prop_assert_eq!(data.payload.as_str(), &payload);
             prop_assert_eq!(data.id.unwrap().as_str(), &id);
             let sender = data.sender().unwrap();
+            prop_assert_eq!(&*Sender::connection_id_of(data.client.unwrap()), &*connection);
             prop_assert_eq!(sender.connection_id, connection);
             prop_assert_eq!(sender.subject, topic.as_str());
             prop_assert_eq!(sender.permissions, permissions);

@@ -29,65 +29,69 @@ pub struct Head<'a> {
     pub compress: bool,
 }
 
-/// Writes a `publish` (`topic`) or `message` frame up to its payload. The payload's JSON and [`end_message`] must
-/// follow. The payload stands first, so that it can be written before the caller has chosen the rest.
+/// Writes a `publish` or `message` frame up to its payload. The payload's JSON must follow, [`put_message_type`] where
+/// there is one, and [`end_message`]: each part is written as soon as it is known.
 ///
 /// ```
-/// use realtime_pubsub_protocol::frame::{Head, Target, begin_message, end_message};
+/// use realtime_pubsub_protocol::frame::{Target, begin_message, end_message, put_message_type};
 ///
-/// let head = Head { target: Target::Topic("chat"), message_type: Some("text"), id: "1", compress: false };
 /// let mut out = Vec::new();
-/// begin_message(&mut out, true);
+/// begin_message(&mut out, Target::Topic("chat"));
 /// out.extend_from_slice(b"\"hi\"");
-/// end_message(&mut out, &head);
-/// assert_eq!(out, br#"{"type":"publish","data":{"payload":"hi","topic":"chat","messageType":"text","id":"1"}}"#);
+/// put_message_type(&mut out, "text");
+/// end_message(&mut out, "1", false);
+/// assert_eq!(out, br#"{"type":"publish","data":{"topic":"chat","payload":"hi","messageType":"text","id":"1"}}"#);
 /// ```
-pub fn begin_message(out: &mut Vec<u8>, topic: bool) {
-    let start: &[u8] =
-        if topic { br#"{"type":"publish","data":{"payload":"# } else { br#"{"type":"message","data":{"payload":"# };
-    out.extend_from_slice(start);
+pub fn begin_message(out: &mut Vec<u8>, target: Target<'_>) {
+    match target {
+        Target::Topic(topic) => {
+            out.extend_from_slice(br#"{"type":"publish","data":{"topic":"#);
+            write_string(out, topic);
+            out.extend_from_slice(br#","payload":"#);
+        }
+        Target::Inbound => out.extend_from_slice(br#"{"type":"message","data":{"payload":"#),
+    }
 }
 
-/// Writes what follows the payload of a `publish` or `message` frame. `head.target` must be what
-/// [`begin_message`] was told.
-pub fn end_message(out: &mut Vec<u8>, head: &Head<'_>) {
-    if let Target::Topic(topic) = head.target {
-        out.extend_from_slice(br#","topic":"#);
-        write_string(out, topic);
-    }
-    if let Some(message_type) = head.message_type {
-        out.extend_from_slice(br#","messageType":"#);
-        write_string(out, message_type);
-    }
-    if head.compress {
+/// Writes the message type, behind the payload of a `publish` or `message` frame.
+pub fn put_message_type(out: &mut Vec<u8>, message_type: &str) {
+    out.extend_from_slice(br#","messageType":"#);
+    write_string(out, message_type);
+}
+
+/// Writes what ends a `publish` or `message` frame.
+pub fn end_message(out: &mut Vec<u8>, id: &str, compress: bool) {
+    if compress {
         out.extend_from_slice(br#","compress":true"#);
     }
     out.extend_from_slice(br#","id":"#);
-    write_string(out, head.id);
+    write_string(out, id);
     out.extend_from_slice(b"}}");
 }
 
 /// Writes a whole `publish` or `message` frame.
 pub fn encode_message(out: &mut Vec<u8>, head: &Head<'_>, payload: RawJson<'_>) {
-    begin_message(out, matches!(head.target, Target::Topic(_)));
+    begin_message(out, head.target);
     out.extend_from_slice(payload.as_str().as_bytes());
-    end_message(out, head);
+    if let Some(message_type) = head.message_type {
+        put_message_type(out, message_type);
+    }
+    end_message(out, head.id, head.compress);
 }
 
-/// Writes the payload of a reply: `{"id":…,"status":…,"data":…}`, where `id` is the original message's.
-pub fn encode_reply_payload(out: &mut Vec<u8>, id: &str, status: &str, data: RawJson<'_>) {
-    begin_reply_payload(out, id, status);
-    out.extend_from_slice(data.as_str().as_bytes());
-    out.push(b'}');
-}
-
-/// Writes the payload of a reply up to its data; the data's JSON and a `}` must follow.
-pub fn begin_reply_payload(out: &mut Vec<u8>, id: &str, status: &str) {
+/// Writes the payload of a reply up to its data, which must follow, and [`end_reply_payload`]:
+/// `{"id":…,"data":…,"status":…}`, where `id` is the original message's.
+pub fn begin_reply_payload(out: &mut Vec<u8>, id: &str) {
     out.extend_from_slice(br#"{"id":"#);
     write_string(out, id);
+    out.extend_from_slice(br#","data":"#);
+}
+
+/// Writes what ends the payload of a reply.
+pub fn end_reply_payload(out: &mut Vec<u8>, status: &str) {
     out.extend_from_slice(br#","status":"#);
     write_string(out, status);
-    out.extend_from_slice(br#","data":"#);
+    out.push(b'}');
 }
 
 /// Writes a `subscribe` frame.
