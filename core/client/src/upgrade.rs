@@ -100,9 +100,65 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Upgraded<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
     use super::*;
+
+    struct Counted {
+        stream: DuplexStream,
+        reads: usize,
+    }
+
+    impl AsyncRead for Counted {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            self.reads += 1;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Counted {
+        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.stream).poll_write(context, bytes)
+        }
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(context)
+        }
+        fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(context)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_buffer_stays_as_large_as_it_was_made_while_messages_are_kept() {
+        const BUFFER: usize = 16 * 1024;
+        let (gateway, stream) = tokio::io::duplex(1 << 20);
+        let serving = tokio::spawn(async move {
+            let mut socket = tokio_tungstenite::accept_async(gateway).await.unwrap();
+            for _ in 0..2000 {
+                socket.feed(Message::text("x".repeat(300))).await.unwrap();
+            }
+            socket.flush().await.unwrap();
+            socket
+        });
+        let request = "ws://gateway/".into_client_request().unwrap();
+        let config = WebSocketConfig::default().read_buffer_size(BUFFER);
+        let mut socket = upgrade(request, Counted { stream, reads: 0 }, config).await.unwrap();
+        let _gateway = serving.await.unwrap();
+        let mut kept = Vec::new();
+        while kept.len() < 2000 {
+            kept.push(socket.next().await.unwrap().unwrap());
+        }
+        let reads = socket.get_ref().stream.reads;
+        assert!(reads < 2 * 2000 * 304 / BUFFER, "{reads} reads");
+    }
 
     /// What is read of `sent`, which comes in pieces of `size`: up to the first read that ends an answer, and then.
     async fn read(sent: &'static [u8], size: usize) -> (Vec<u8>, Vec<u8>) {
