@@ -157,7 +157,7 @@ pub(crate) async fn barrier(sockets: &mut [TcpStream]) -> Outcome<()> {
 }
 
 /// A client's frame.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [7, 1, 8, 2];
     let mut frame = vec![first];
     match u16::try_from(payload.len()) {

@@ -6,6 +6,7 @@
 mod bare;
 mod cases;
 mod fanout;
+pub(crate) mod load;
 mod memory;
 mod ours;
 mod report;

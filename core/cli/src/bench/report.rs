@@ -35,13 +35,13 @@ impl Row {
 }
 
 /// In order, if there are any and none is missing.
-fn sorted(figures: Vec<Option<f64>>) -> Option<Vec<f64>> {
+pub(super) fn sorted(figures: Vec<Option<f64>>) -> Option<Vec<f64>> {
     let mut all = figures.into_iter().collect::<Option<Vec<f64>>>().filter(|all| !all.is_empty())?;
     all.sort_unstable_by(f64::total_cmp);
     Some(all)
 }
 
-fn median(sorted: &[f64]) -> f64 {
+pub(super) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
@@ -100,7 +100,7 @@ impl fmt::Display for Report {
 }
 
 /// Digits in groups of three; with a decimal where there are few.
-fn shown(figure: Option<f64>) -> String {
+pub(super) fn shown(figure: Option<f64>) -> String {
     let Some(figure) = figure else { return "–".into() };
     if figure.abs() < 1000.0 {
         return format!("{figure:.1}");

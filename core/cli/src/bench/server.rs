@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use realtime_pubsub_gateway::{AppOptions, Gateway, GatewayOptions, Limits, TokenRequest};
+use realtime_pubsub_gateway::{AppOptions, Gateway, GatewayOptions, Limits, NatsOptions, TokenRequest};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::client_async;
@@ -18,6 +18,8 @@ use super::{Outcome, bare, memory};
 pub(crate) enum Peer {
     /// The gateway, with its default limits but for connections.
     Gateway,
+    /// The same, joined with others by the NATS server at the URL.
+    JoinedGateway,
     /// Bare tokio-tungstenite that acknowledges what comes.
     BareAcks,
     /// The same, sending what one publishes to all that subscribed.
@@ -64,7 +66,8 @@ pub(crate) fn serve(arguments: &PeerArguments) -> Outcome<()> {
     let work = async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         match arguments.peer {
-            Peer::Gateway => gateway().await,
+            Peer::Gateway => gateway(None).await,
+            Peer::JoinedGateway => gateway(Some(url)).await,
             Peer::IdleClients => say(&memory::idle_clients(url, *count).await?.to_string()),
             Peer::IdleBareClients => say(&memory::idle_bare_clients(url, *count).await?.to_string()),
             Peer::SoakClient => super::soak::victim(url).await,
@@ -96,9 +99,13 @@ pub(crate) fn say(line: &str) -> Outcome<()> {
     Ok(out.flush()?)
 }
 
-async fn gateway() -> Outcome<()> {
+async fn gateway(nats: Option<&str>) -> Outcome<()> {
     let limits = Limits::default().connections_per_subject(1_000_000);
-    let gateway = Gateway::start(GatewayOptions::default().app(AppOptions::new("bench")).limits(limits)).await?;
+    let mut options = GatewayOptions::default().app(AppOptions::new("bench")).limits(limits);
+    if let Some(url) = nats {
+        options = options.nats(NatsOptions::new(url));
+    }
+    let gateway = Gateway::start(options).await?;
     let request = || TokenRequest::new("bench").expires_in(Duration::from_secs(30 * 86_400));
     say(&format!("{} {}", gateway.url_with_token(request())?, gateway.admin_token(request())?))?;
     gateway.ended().await;
@@ -117,7 +124,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(peer: Peer) -> Outcome<Server> {
-        let (child, line) = spawn(peer, None, 1)?;
+        Server::of(spawn(peer, None, 1)?)
+    }
+
+    /// A gateway that is one with others through this NATS server.
+    pub(crate) fn start_joined(nats: &str) -> Outcome<Server> {
+        Server::of(spawn(Peer::JoinedGateway, Some(nats), 1)?)
+    }
+
+    fn of((child, line): (Child, String)) -> Outcome<Server> {
         let (url, admin_token) = line.split_once(' ').unwrap_or((&line, ""));
         Ok(Server { child, url: url.to_owned(), admin_token: admin_token.to_owned() })
     }
@@ -135,19 +150,29 @@ impl Server {
         Ok(socket.into_inner())
     }
 
+    /// Its process' id.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Seconds of CPU time so far.
     pub(crate) fn cpu(&self) -> Option<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        // Linux counts in hundredths.
-        Some((user + system) / 100.0)
+        cpu_of_process(self.process())
     }
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> Option<u64> {
         memory::of_process(&self.child.id().to_string())
     }
+}
+
+/// Seconds of CPU time of a process so far, where the system says so.
+pub(crate) fn cpu_of_process(id: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    // Linux counts in hundredths.
+    Some((user + system) / 100.0)
 }
 
 impl Drop for Server {

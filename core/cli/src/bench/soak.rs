@@ -40,9 +40,8 @@ pub(crate) struct Soaked {
     failed_waits: u64,
     terminations: u64,
     kills: u64,
-    /// Median bytes in the second and in the last quarter, where the system tells.
-    gateway: Option<(u64, u64)>,
-    clients: Option<(u64, u64)>,
+    gateway: Growth,
+    clients: Growth,
     /// What should not be there at the end.
     left: Vec<String>,
 }
@@ -90,8 +89,8 @@ pub(crate) async fn run(length: Duration) -> Outcome<Soaked> {
         failed_waits: tally.failed_waits.get(),
         terminations: tally.terminations.get(),
         kills: tally.kills.get(),
-        gateway: quarters(samples.iter().map(|sample| sample.0).collect()),
-        clients: quarters(samples.iter().map(|sample| sample.1).collect()),
+        gateway: Growth::of(samples.iter().map(|sample| sample.0).collect()),
+        clients: Growth::of(samples.iter().map(|sample| sample.1).collect()),
         ..Soaked::default()
     };
     timeout(PATIENCE, wait_for_session(&answerer)).await.map_err(|_| "the client that stays did not come back")??;
@@ -229,16 +228,48 @@ pub(crate) async fn victim(url: &str) -> Outcome<()> {
     }
 }
 
-/// The medians of the second and the last quarter.
-fn quarters(samples: Vec<Option<u64>>) -> Option<(u64, u64)> {
-    let samples: Vec<u64> = samples.into_iter().collect::<Option<_>>()?;
-    let quarter = samples.len() / 4;
-    let median = |part: &[u64]| {
-        let mut part = part.to_vec();
-        part.sort_unstable();
-        part.get(part.len() / 2).copied()
-    };
-    Some((median(samples.get(quarter..2 * quarter)?)?, median(samples.get(3 * quarter..)?)?))
+/// Memory over time: the median bytes of the second and of the last quarter, where the system tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Growth(Option<(u64, u64)>);
+
+impl Growth {
+    /// Of samples at equal distances.
+    pub(super) fn of(samples: Vec<Option<u64>>) -> Growth {
+        let quarters = || {
+            let samples: Vec<u64> = samples.into_iter().collect::<Option<_>>()?;
+            let quarter = samples.len() / 4;
+            let median = |part: &[u64]| {
+                let mut part = part.to_vec();
+                part.sort_unstable();
+                part.get(part.len() / 2).copied()
+            };
+            Some((median(samples.get(quarter..2 * quarter)?)?, median(samples.get(3 * quarter..)?)?))
+        };
+        Growth(quarters())
+    }
+
+    pub(super) fn json(self) -> Option<Value> {
+        self.0.map(|(second, last)| json!({"second_quarter_bytes": second, "last_quarter_bytes": last}))
+    }
+
+    /// That it grew, if it did.
+    pub(super) fn verdict(self, whose: &str) -> Option<String> {
+        let (second, last) = self.0?;
+        let grown = last > second + second / 10 + SLACK;
+        grown.then(|| format!("the {whose} memory grew from {} to {} MiB", second >> 20, last >> 20))
+    }
+}
+
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        match self.0 {
+            Some((second, last)) => {
+                write!(f, "{:.1} MiB in the second quarter, {:.1} MiB in the last", mib(second), mib(last))
+            }
+            None => f.write_str("not known on this system"),
+        }
+    }
 }
 
 /// What a gateway still has when all its clients are gone.
@@ -260,7 +291,7 @@ async fn left_in(server: &Server) -> Outcome<Vec<String>> {
 }
 
 /// A metric, of all apps together.
-fn metric(text: &str, name: &str) -> u64 {
+pub(super) fn metric(text: &str, name: &str) -> u64 {
     let value = |line: &str| {
         let rest = line.strip_prefix(name)?;
         let number = match rest.strip_prefix('{') {
@@ -291,9 +322,6 @@ async fn request(server: &Server, method: &str, path: &str) -> Outcome<String> {
 
 impl Soaked {
     pub(crate) fn json(&self) -> Value {
-        let memory = |quarters: Option<(u64, u64)>| {
-            quarters.map(|(second, last)| json!({"second_quarter_bytes": second, "last_quarter_bytes": last}))
-        };
         json!({
             "seconds": self.seconds,
             "sessions": self.sessions,
@@ -301,8 +329,8 @@ impl Soaked {
             "failed_waits": self.failed_waits,
             "terminations": self.terminations,
             "kills": self.kills,
-            "gateway_memory": memory(self.gateway),
-            "client_memory": memory(self.clients),
+            "gateway_memory": self.gateway.json(),
+            "client_memory": self.clients.json(),
             "left": self.left,
             "passed": self.verdict().is_ok(),
         })
@@ -311,13 +339,8 @@ impl Soaked {
     /// Whether all is as it should be, and if not, why.
     pub(crate) fn verdict(&self) -> Result<(), String> {
         let mut wrong = self.left.clone();
-        for (whose, quarters) in [("gateway's", self.gateway), ("clients'", self.clients)] {
-            if let Some((second, last)) = quarters
-                && last > second + second / 10 + SLACK
-            {
-                wrong.push(format!("the {whose} memory grew from {} to {} MiB", second >> 20, last >> 20));
-            }
-        }
+        wrong.extend(self.gateway.verdict("gateway's"));
+        wrong.extend(self.clients.verdict("clients'"));
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
 }
@@ -330,14 +353,7 @@ impl fmt::Display for Soaked {
             "{seconds:.0} s: {messages} messages in {sessions} sessions; {kills} clients killed, all connections \
              terminated {terminations} times, which ended {failed_waits} sessions early"
         )?;
-        let memory = |quarters: Option<(u64, u64)>| match quarters {
-            Some((second, last)) => {
-                let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-                format!("{:.1} MiB in the second quarter, {:.1} MiB in the last", mib(second), mib(last))
-            }
-            None => "not known on this system".into(),
-        };
-        write!(f, "memory of the gateway: {}\nmemory of the clients: {}", memory(self.gateway), memory(self.clients))
+        write!(f, "memory of the gateway: {}\nmemory of the clients: {}", self.gateway, self.clients)
     }
 }
 
@@ -347,9 +363,9 @@ mod tests {
 
     #[test]
     fn growth_and_leftovers_are_told() {
-        let steady = Soaked { gateway: Some((50 << 20, 52 << 20)), ..Soaked::default() };
+        let steady = Soaked { gateway: Growth(Some((50 << 20, 52 << 20))), ..Soaked::default() };
         assert_eq!(steady.verdict(), Ok(()));
-        let grown = Soaked { clients: Some((50 << 20, 62 << 20)), ..Soaked::default() };
+        let grown = Soaked { clients: Growth(Some((50 << 20, 62 << 20))), ..Soaked::default() };
         assert_eq!(grown.verdict(), Err("the clients' memory grew from 50 to 62 MiB".into()));
         let left = Soaked { left: vec!["x".into()], ..Soaked::default() };
         assert_eq!(left.verdict(), Err("x".into()));
@@ -357,7 +373,7 @@ mod tests {
 
     #[test]
     fn quarters_are_compared_by_their_medians() {
-        assert_eq!(quarters((1..=8).map(Some).collect()), Some((4, 8)));
-        assert_eq!(quarters(vec![Some(1), None]), None);
+        assert_eq!(Growth::of((1..=8).map(Some).collect()), Growth(Some((4, 8))));
+        assert_eq!(Growth::of(vec![Some(1), None]), Growth(None));
     }
 }
