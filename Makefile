@@ -21,6 +21,12 @@ bench: ## The client and the gateway beside bare tokio-tungstenite, in one table
 soak: ## Ten minutes of mixed load with reconnects and killed clients; fails if memory grows or anything is left behind
 	@cargo run --release --locked --package realtime-pubsub-cli -- bench --soak 10m
 
+bench-load: ## 10,000 connections, 1,000 topics, mixed fan-out: the gateway beside nats-server and Mosquitto where they are installed; ARGS=--json
+	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --load $(ARGS)
+
+soak-load: ## Ten minutes of half that load with clients that are killed; fails if memory grows or a delivery is missing
+	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --load --soak 10m $(ARGS)
+
 package: ## Build what users install into target/packages: wheel, npm, C, Kotlin, Swift, crates, command line
 	@scripts/package.sh
 
@@ -39,4 +45,4 @@ bindings: ## Generate the Kotlin and Swift bindings
 install: ## Install the C library, its headers, pkg-config file and CMake package below PREFIX
 	@bindings/c/install.sh $(PREFIX)
 
-.PHONY: help demo test bench soak fuzz bindings install package bench-compare
+.PHONY: help demo test bench soak bench-load soak-load fuzz bindings install package bench-compare

@@ -70,20 +70,69 @@ fn some_measurements_can_be_chosen_and_are_a_table() {
     for wrong in [&["bench", "nonsense"][..], &["bench", "--rounds", "0"], &["bench", "--effort", "0"]] {
         assert_eq!(run(wrong, None).with_code(2).out, "", "{wrong:?}");
     }
-    run(&["bench", "acks-1", "--soak", "1s"], None).with_code(2);
+    for wrong in [
+        &["acks-1", "--soak", "1s"][..],
+        &["acks-1", "--load"],
+        &["--connections", "10"],
+        &["--load", "--soak", "1s", "--server", "gateway"],
+        &["--load", "--server", "nonsense"],
+    ] {
+        run(&[&["bench"], wrong].concat(), None).with_code(2);
+    }
 }
 
-/// What a process has started.
+const SMALL: [&str; 8] = ["--connections", "200", "--topics", "20", "--rate", "2000", "--effort", "0.1"];
+
+/// The whole is `make bench-load`.
+#[test]
+fn a_small_load_is_measured_of_each_server_that_is_here() {
+    let ended = run(&[&["bench", "--load", "--json", "--rounds", "1"], &SMALL[..]].concat(), None).with_code(0);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    let servers = report["servers"].as_array().unwrap();
+    let names: Vec<&str> = servers.iter().map(|row| row["server"].as_str().unwrap()).collect();
+    assert_eq!(names, ["gateway", "two-gateways", "nats-server", "mosquitto", "mosquitto-tcp"]);
+    assert!(servers[0]["not_run"].is_null(), "{report}");
+    for row in servers {
+        match row["not_run"].as_str() {
+            Some(reason) => assert!(reason.ends_with("is not installed"), "{row}"),
+            None => {
+                for figure in ["deliveries_per_second", "p50_micros", "p99_micros", "delivery_bytes", "gateway_ratio"] {
+                    assert!(row[figure].as_f64().is_some_and(|figure| figure > 0.0), "{figure}: {row}");
+                }
+            }
+        }
+    }
+}
+
+/// The whole is `make soak-load`.
+#[test]
+fn a_small_load_survives_killed_clients() {
+    let ended = run(&[&["bench", "--load", "--json", "--soak", "3s"], &SMALL[..]].concat(), None).with_code(0);
+    let soaked: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&soaked["passed"], &soaked["wrong"]), (&Value::Bool(true), &Value::Array(Vec::new())), "{soaked}");
+    assert!(soaked["kills"].as_u64() > Some(0) && soaked["deliveries"].as_u64() > Some(3000), "{soaked}");
+    assert!(!cfg!(target_os = "linux") || soaked["gateway_memory"]["last_quarter_bytes"].is_u64(), "{soaked}");
+}
+
+/// What a process has started, in any of its threads.
 #[cfg(target_os = "linux")]
 fn children(process: u32) -> Vec<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let texts = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    texts.flat_map(|text| text.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>()).collect()
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn ctrl_c_ends_it_and_what_it_started() {
-    let mut bench = start(&["bench", "acks-1", "--effort", "100", "--rounds", "100"], None);
+    for what in [&["acks-1"][..], &["--load", "--connections", "50", "--server", "gateway"]] {
+        ctrl_c_ends(what);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn ctrl_c_ends(what: &[&str]) {
+    let mut bench = start(&[&["bench", "--effort", "100", "--rounds", "100"], what].concat(), None);
     let started = loop {
         let started = children(bench.id());
         if !started.is_empty() {

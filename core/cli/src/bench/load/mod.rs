@@ -36,7 +36,7 @@ pub(crate) use self::target::Kind;
 /// What of the measured time comes before it, for warming up.
 const WARM_UP: f64 = 0.2;
 /// Each of a measurement's two parts, multiplied by the effort.
-const LENGTH: Duration = Duration::from_secs(5);
+const LENGTH: Duration = Duration::from_secs(3);
 
 /// What to load, and how much.
 #[derive(Clone, Debug)]
@@ -105,14 +105,15 @@ fn measure(plan: &Plan, halt: &Halt) -> Outcome<Report> {
         measure_one(kind, cores, &topology, plan, rate, halt).map_err(|error| format!("{}: {error}", kind.title()))
     };
     let rate = match plan.rate {
-        Some(rate) => rate,
+        Some(rate) => Some(rate),
         // One round that does not count tells what all can do.
         None => {
             let mut slowest = f64::INFINITY;
             for (kind, _) in servers.iter().filter(|(_, samples)| samples.is_ok()) {
                 slowest = slowest.min(sample(*kind, None, "how fast it is")?.throughput);
             }
-            slowest / 2.0
+            // Infinite if none can be run.
+            Some(slowest / 2.0).filter(|rate| rate.is_finite())
         }
     };
     for round in 0..plan.rounds {
@@ -122,7 +123,7 @@ fn measure(plan: &Plan, halt: &Halt) -> Outcome<Report> {
             let count = servers.len();
             let (kind, samples) = &mut servers[(first + nth) % count];
             if let Ok(samples) = samples {
-                samples.push(sample(*kind, Some(rate), &format!("round {} of {}", round + 1, plan.rounds))?);
+                samples.push(sample(*kind, rate, &format!("round {} of {}", round + 1, plan.rounds))?);
             }
         }
     }

@@ -32,41 +32,50 @@ pub(super) struct Sample {
 /// A figure of a sample.
 struct Figure {
     key: &'static str,
-    title: &'static str,
-    /// By what it is multiplied to be shown.
-    scale: f64,
+    /// Above its column, and by what it is multiplied there; none for what the table leaves out.
+    column: Option<(&'static str, f64)>,
     of: fn(&Sample) -> Option<f64>,
 }
 
-const fn figure(key: &'static str, title: &'static str, scale: f64, of: fn(&Sample) -> Option<f64>) -> Figure {
-    Figure { key, title, scale, of }
+const fn column(key: &'static str, title: &'static str, scale: f64, of: fn(&Sample) -> Option<f64>) -> Figure {
+    Figure { key, column: Some((title, scale)), of }
+}
+
+const fn figure(key: &'static str, of: fn(&Sample) -> Option<f64>) -> Figure {
+    Figure { key, column: None, of }
 }
 
 const FIGURES: [Figure; 10] = [
-    figure("deliveries_per_second", "deliveries /s", 1.0, |sample| Some(sample.throughput)),
-    figure("servers_core", "its core %", 100.0, |sample| sample.servers_core),
-    figure("generator_core", "clients' %", 100.0, |sample| sample.generator_core),
-    figure("p50_micros", "p50 µs", 1.0, |sample| sample.p50),
-    figure("p99_micros", "p99 µs", 1.0, |sample| sample.p99),
-    figure("connected_mib", "MiB connected", 1.0, |sample| sample.connected),
-    figure("loaded_mib", "MiB loaded", 1.0, |sample| sample.loaded),
-    figure("connected_kib_each", "KiB each", 1.0, |sample| sample.each_connected),
-    figure("loaded_kib_each", "KiB each loaded", 1.0, |sample| sample.each_loaded),
-    figure("delivery_bytes", "bytes/delivery", 1.0, |sample| Some(sample.delivery_bytes)),
+    column("deliveries_per_second", "deliveries/s", 1.0, |sample| Some(sample.throughput)),
+    column("p50_micros", "p50 ms", 0.001, |sample| sample.p50),
+    column("p99_micros", "p99 ms", 0.001, |sample| sample.p99),
+    figure("connected_mib", |sample| sample.connected),
+    column("loaded_mib", "MiB", 1.0, |sample| sample.loaded),
+    figure("connected_kib_each", |sample| sample.each_connected),
+    column("loaded_kib_each", "KiB each", 1.0, |sample| sample.each_loaded),
+    column("delivery_bytes", "B each", 1.0, |sample| Some(sample.delivery_bytes)),
+    column("servers_core", "its core", 100.0, |sample| sample.servers_core),
+    column("generator_core", "clients'", 100.0, |sample| sample.generator_core),
 ];
+
+/// A server that uses less of its core than this in the closed loop was waiting for something else.
+const BUSY: f64 = 0.9;
 
 /// What was measured.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(super) plan: Plan,
     pub(super) cores: Option<Cores>,
-    /// Deliveries a second in the open loop.
-    pub(super) rate: f64,
+    /// Deliveries a second in the open loop, if anything could be run.
+    pub(super) rate: Option<f64>,
     /// Of one message to each topic.
     pub(super) deliveries: usize,
     /// The rounds of each server, or why it was not run.
     pub(super) servers: Vec<(Kind, Result<Vec<Sample>, String>)>,
 }
+
+/// Characters of a column.
+const COLUMN: usize = 12;
 
 /// The median of the rounds' ratios, the least and the most of them.
 type Ratio = Option<(f64, f64, f64)>;
@@ -128,46 +137,125 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |kind: &Kind| kind.title();
-        let width = self.servers.iter().map(|(kind, _)| name(kind).chars().count()).max().unwrap_or_default();
+        let width = self.servers.iter().map(|(kind, _)| kind.title().chars().count()).max().unwrap_or_default();
+        let columns = || FIGURES.iter().filter_map(|figure| Some((figure, figure.column?)));
         write!(f, "{:width$}", "")?;
-        for Figure { title, .. } in &FIGURES {
-            write!(f, "  {title:>13}")?;
+        for (_, (title, _)) in columns() {
+            write!(f, " {title:>COLUMN$}")?;
         }
         writeln!(f, "  gateway's ratio")?;
         for (kind, samples) in &self.servers {
-            write!(f, "{:width$}", name(kind))?;
-            match samples {
-                Err(reason) => writeln!(f, "  not run: {reason}")?,
-                Ok(samples) => {
-                    for Figure { title, scale, of, .. } in &FIGURES {
-                        let figure = shown(medians(samples, *of).map(|figure| figure * scale));
-                        write!(f, "  {figure:>0$}", title.chars().count().max(13))?;
-                    }
-                    match self.ratio(*kind).filter(|_| *kind != Kind::Gateway) {
-                        Some((ratio, least, most)) => writeln!(f, "  {ratio:.2}x ({least:.2} to {most:.2})")?,
-                        None => writeln!(f, "  –")?,
-                    }
+            write!(f, "{:width$}", kind.title())?;
+            let samples = match samples {
+                Ok(samples) => samples,
+                Err(reason) => {
+                    writeln!(f, "  not run: {reason}")?;
+                    continue;
                 }
+            };
+            for (figure, (_, scale)) in columns() {
+                let figure = medians(samples, figure.of).map(|figure| figure * scale);
+                write!(f, " {:>COLUMN$}", shown(figure))?;
+            }
+            match self.ratio(*kind).filter(|_| *kind != Kind::Gateway) {
+                Some((ratio, least, most)) => writeln!(f, "  {ratio:.2}x, {least:.2} to {most:.2}")?,
+                None => writeln!(f, "  –")?,
             }
         }
-        let Plan { connections, topics, rounds, .. } = self.plan;
-        let cores = match self.cores {
-            Some(_) => "All processes of a server share one core, the clients have another.",
-            None => {
-                "There are no two cores to give one to the servers and one to the clients: look at the ratios only."
+        writeln!(f)?;
+        for (kind, samples) in &self.servers {
+            if let Ok(samples) = samples
+                && let Some(core) = medians(samples, |sample| sample.servers_core).filter(|core| *core < BUSY)
+            {
+                let title = kind.title();
+                writeln!(f, "{title} used {:.0} % of its core only: something else was the limit.", core * 100.0)?;
             }
+        }
+        self.explain(f)
+    }
+}
+
+impl Report {
+    fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { connections, topics, rounds, .. } = self.plan;
+        let plural = if rounds == 1 { "" } else { "s" };
+        let cores = match self.cores {
+            Some(_) => {
+                "All processes of a server share one core, the clients have another; what they used of them is in %."
+            }
+            None => "There are no two cores, one for the servers and one for the clients: look at the ratios only.",
         };
         write!(
             f,
-            "\n{connections} connections, {topics} topics; a message of {payload} B to each topic is {deliveries} \
-             deliveries. Medians of {rounds} rounds taken in turns. {cores} Deliveries in a closed loop, with as many on \
-             their way at most as one message to each topic makes; latencies in an open loop at {rate} deliveries a second, \
-             from when a message was due. No ids, no acks; QoS 0, nothing kept, no logins. Every delivery was checked: none \
-             was lost or repeated.",
+            "{connections} connections, {topics} topics; a message of {payload} B to each topic is {deliveries} deliveries. \
+             Medians of {rounds} round{plural} taken in turns. {cores} Deliveries in a closed loop, with as many on their way \
+             at most as a message to each topic makes",
             payload = super::ledger::PAYLOAD,
-            deliveries = shown(Some(self.deliveries as f64)),
-            rate = shown(Some(self.rate)),
+            deliveries = self.deliveries,
+        )?;
+        if let Some(rate) = self.rate {
+            let rate = shown(Some(rate));
+            write!(
+                f,
+                "; latency in an open loop at {rate} deliveries a second, from when a message was due to be sent"
+            )?;
+        }
+        write!(
+            f,
+            ". Memory after the load, and what of it is for each connection. No ids, no acks; QoS 0; nothing kept; no \
+             logins but the gateway's tokens. Each delivery was checked: none was lost, repeated or out of order."
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(throughput: f64) -> Sample {
+        let (none, delivery_bytes) = (None, 150.0);
+        Sample {
+            throughput,
+            delivery_bytes,
+            servers_core: Some(throughput / 1000.0),
+            generator_core: none,
+            p50: Some(1500.0),
+            p99: none,
+            connected: none,
+            loaded: none,
+            each_connected: none,
+            each_loaded: none,
+        }
+    }
+
+    #[test]
+    fn every_server_has_its_row_also_if_it_was_not_run() {
+        let plan = Plan {
+            connections: 10,
+            topics: 2,
+            rate: None,
+            rounds: 3,
+            effort: 1.0,
+            servers: vec![Kind::Gateway, Kind::NatsServer, Kind::Mosquitto],
+        };
+        let servers = vec![
+            (Kind::Gateway, Ok([950.0, 900.0, 1000.0].map(sample).to_vec())),
+            (Kind::NatsServer, Ok([500.0, 1000.0, 250.0].map(sample).to_vec())),
+            (Kind::Mosquitto, Err("mosquitto is not installed".into())),
+        ];
+        let report = Report { plan, cores: None, rate: Some(125.0), deliveries: 2, servers };
+        let table = report.to_string();
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(
+            lines[1].starts_with("gateway ") && lines[1].contains(" 950.0 ") && lines[1].ends_with(" –"),
+            "{table}"
+        );
+        assert!(lines[2].contains(" 1.5 ") && lines[2].ends_with("  1.90x, 0.90 to 4.00"), "{table}");
+        assert!(lines[3].ends_with("not run: mosquitto is not installed"), "{table}");
+        assert!(table.contains("nats-server, WebSocket used 50 % of its core only"), "{table}");
+        assert!(!table.contains("gateway used"), "{table}");
+        let json = report.json();
+        assert_eq!(json["servers"][1]["gateway_ratio"], 1.9);
+        assert_eq!(json["servers"][2]["not_run"], "mosquitto is not installed");
     }
 }
