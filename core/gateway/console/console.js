@@ -89,6 +89,12 @@ function bytes(n) {
   while (n >= 1024 && unit < units.length - 1) (n /= 1024), unit++
   return `${unit && n < 100 ? n.toFixed(1) : whole.format(n)} ${units[unit]}`
 }
+/** Which gateway this is, where there are several: all but the messages is of this one alone. */
+function place(cluster) {
+  if (!cluster) return ''
+  return cluster.nats === 'connected' ? `one of ${number(cluster.members)} gateways, ` : `alone, NATS ${cluster.nats}, `
+}
+
 function age(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
@@ -223,7 +229,7 @@ function show(overview) {
   $('topic-count').textContent = number(overview.counts.topics)
   $('connection-count').textContent = number(overview.counts.connections)
   $('partial').hidden = overview.complete
-  $('uptime').textContent = `up ${age(overview.uptime)}, version ${overview.version}`
+  $('uptime').textContent = `${place(overview.cluster)}up ${age(overview.uptime)}, version ${overview.version}`
   status('live', overview.draining ? 'stopping' : 'live')
 }
 

@@ -148,6 +148,11 @@ fn overview(app: &App, find: &str, shared: &Shared) -> Result<Bytes, Failure> {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": shared.started.elapsed().as_secs_f64(),
         "draining": *shared.stage.borrow() >= Stage::Draining,
+        // With several gateways: the counts, connections and topics are of this one.
+        "cluster": shared.cluster.as_ref().map(|cluster| json!({
+            "nats": cluster.standing(),
+            "members": shared.metrics.cluster_members.get(),
+        })),
         // Counters are read at this time: rates are differences of both.
         "time": shared.started.elapsed().as_secs_f64(),
         "counts": {

@@ -241,6 +241,8 @@ async fn a_consoles_tail_shows_what_is_published_at_other_gateways_each_message_
         assert_eq!(status, 200);
         news["messages"].as_array().unwrap().clone()
     };
+    let (_, overview) = call(&gateways[0], "GET", "/api/console/local", &token, json!(null)).await;
+    assert_eq!(overview["cluster"], json!({"nats": "connected", "members": 2}));
     let patterns = ["chat/*", "*", "chat/1", "big"];
     for pattern in patterns {
         assert!(tail(pattern, 0).await.is_empty());
