@@ -134,6 +134,47 @@ async fn a_server_that_hangs_counts_as_away_and_holds_no_pong_back_for_long() {
     assert!(client.settle().await.contains(&ack("2")));
 }
 
+/// Publishes until it comes: between NATS servers, word of a subscription takes a moment, and an ack does not wait for it.
+async fn until_it_comes(writer: &mut Client, reader: &mut Client) {
+    let publish = async {
+        loop {
+            writer.publish("t", json!(1), "1").await;
+            writer.settle().await;
+        }
+    };
+    tokio::select! {
+        message = reader.json() => assert_eq!(message["topic"], "t"),
+        () = publish => {}
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn gateways_at_several_servers_of_a_nats_cluster_are_one_and_go_to_another_when_theirs_ends() {
+    let cluster = ["--cluster_name", "c", "--cluster", "nats://127.0.0.1:-1"];
+    let mut first = NatsServer::start(&cluster);
+    let route = format!("nats://127.0.0.1:{}", first.route_port);
+    let second = NatsServer::start(&[&cluster[..], &["--routes", &route]].concat());
+    let of = |servers: [&NatsServer; 2]| {
+        let nats = NatsOptions::new(servers.map(NatsServer::url).join(","));
+        together(GatewayOptions::default(), nats.timeout(PATIENCE).member_timeout(PATIENCE))
+    };
+    let gateways = [Gateway::start(of([&first, &second])).await, Gateway::start(of([&second, &first])).await];
+    let gateways = gateways.map(Result::unwrap);
+    know_each_other(&gateways).await;
+    let [mut writer, mut reader] = [Client::connect(&gateways[0], "w").await, Client::connect(&gateways[1], "r").await];
+    reader.subscribe("t").await;
+    reader.settle().await;
+    until_it_comes(&mut writer, &mut reader).await;
+    first.kill();
+    eventually(|| metric(&gateways[0], "realtime_nats_connects_total") == 2).await;
+    until_it_comes(&mut writer, &mut reader).await;
+    assert_eq!(metric(&gateways[1], "realtime_nats_connects_total"), 1, "its server lives");
+    writer.settle().await;
+    writer.publish("t", json!(2), "2").await;
+    assert_eq!(writer.settle().await, [ack("2")]);
+}
+
 #[tokio::test]
 #[ignore = "needs nats-server"]
 async fn while_nats_hangs_publishers_are_made_to_wait_and_nothing_is_lost_when_it_goes_on() {

@@ -114,7 +114,7 @@ fn certificate(authority: &Issuer, name: &str) -> (String, String) {
 fn tls_server(folder: &Folder, authority: &Issuer, name: &str, more: &str) -> NatsServer {
     let (certificate, key) = certificate(authority, name);
     let (certificate, key) = (folder.file("server.pem", &certificate), folder.file("server.key", &key));
-    let section = format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\", timeout: 10, {more} }}\n");
+    let section = format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\", timeout: 60, {more} }}\n");
     NatsServer::start(&["-c", &folder.file("nats.conf", &section)])
 }
 
@@ -188,7 +188,13 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it_and_its_want_is_tol
 #[tokio::test]
 #[ignore = "needs nats-server"]
 async fn passwords_and_tokens_open_the_server_and_wrong_ones_are_an_error_that_tells_no_secret() {
-    let server = NatsServer::start(&["--user", "u", "--pass", SECRET]);
+    let folder = Folder::new();
+    // A busy machine may take longer than the server's two seconds.
+    let with = |login: &str| {
+        let settings = format!("authorization {{ {login}, timeout: 60 }}\n");
+        NatsServer::start(&["-c", &folder.file("nats.conf", &settings)])
+    };
+    let server = with(&format!("user: u, password: \"{SECRET}\""));
     let_in(NatsOptions::new(server.url()).user("u", SECRET)).await;
     let_in(NatsOptions::new(server.url().replace("://", &format!("://u:{SECRET}@")))).await;
     let wrong = format!("{SECRET}-wrong");
@@ -201,7 +207,7 @@ async fn passwords_and_tokens_open_the_server_and_wrong_ones_are_an_error_that_t
         let error = refused(nats).await;
         assert!(error.contains(&format!("127.0.0.1:{}: Authorization Violation", server.port)), "{error}");
     }
-    let server = NatsServer::start(&["--auth", SECRET]);
+    let server = with(&format!("token: \"{SECRET}\""));
     let_in(NatsOptions::new(server.url()).token(SECRET)).await;
     let_in(NatsOptions::new(server.url().replace("://", &format!("://{SECRET}@")))).await;
     let error = refused(NatsOptions::new(server.url()).token(&*wrong)).await;
@@ -213,7 +219,7 @@ async fn passwords_and_tokens_open_the_server_and_wrong_ones_are_an_error_that_t
 #[ignore = "needs nats-server"]
 async fn a_login_that_is_refused_later_is_told_once_and_works_again_when_it_is_good_again() {
     let folder = Folder::new();
-    let settings = |password: &str| format!("authorization {{ user: u, password: \"{password}\", timeout: 10 }}\n");
+    let settings = |password: &str| format!("authorization {{ user: u, password: \"{password}\", timeout: 60 }}\n");
     let mut server = NatsServer::start(&["-c", &folder.file("nats.conf", &settings(SECRET))]);
     let gateway = let_in(NatsOptions::new(server.url()).user("u", SECRET)).await;
     server.kill();
@@ -278,7 +284,10 @@ impl Operator {
         });
         let account = json!({"type": "account", "version": 2, "limits": limits});
         let account = jwt(&self.operator, &self.account, None, account);
-        format!("operator: {own}\nresolver: MEMORY\nresolver_preload: {{ {}: {account} }}\n", self.account.public_key())
+        format!(
+            "authorization {{ timeout: 60 }}\noperator: {own}\nresolver: MEMORY\nresolver_preload: {{ {}: {account} }}\n",
+            self.account.public_key()
+        )
     }
 
     /// A credentials file for a user who may use these subjects, and its seed.

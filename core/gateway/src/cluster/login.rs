@@ -243,7 +243,9 @@ impl Login {
 
 fn refusal(text: &str) -> Failed {
     let lower = text.to_ascii_lowercase();
-    match lower.contains("authorization") || lower.contains("authentication") || lower.contains("tls") {
+    let final_words = ["authorization", "authentication", "tls"];
+    // `Authentication Timeout` is a machine that is too busy.
+    match final_words.iter().any(|word| lower.contains(word)) && !lower.contains("timeout") {
         true => Failed::Refused(text.to_owned()),
         false => Failed::Away(text.to_owned()),
     }
@@ -299,7 +301,20 @@ fn connector(options: &NatsOptions) -> Result<TlsConnector, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Server;
+    use super::{Failed, Server, refusal};
+
+    #[test]
+    fn what_may_pass_is_no_refusal() {
+        for (text, refused) in [
+            ("Authorization Violation", true),
+            ("User Authentication Expired", true),
+            ("Secure Connection - TLS Required", true),
+            ("Authentication Timeout", false),
+            ("maximum connections exceeded", false),
+        ] {
+            assert_eq!(matches!(refusal(text), Failed::Refused(_)), refused, "{text}");
+        }
+    }
 
     #[test]
     fn urls_are_taken_apart_and_never_shown() {

@@ -37,13 +37,15 @@ pub struct NatsServer {
     child: Option<Child>,
     arguments: Vec<String>,
     pub port: u16,
+    /// Where other servers of its cluster reach it; 0 without a cluster.
+    pub route_port: u16,
 }
 
 impl NatsServer {
     /// With further arguments of the command line.
     pub fn start(arguments: &[&str]) -> NatsServer {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut server = NatsServer { child: None, arguments, port: 0 };
+        let mut server = NatsServer { child: None, arguments, port: 0, route_port: 0 };
         server.run();
         server
     }
@@ -63,13 +65,18 @@ impl NatsServer {
             .spawn()
             .expect("nats-server can't be run; scripts/nats.sh installs it");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut seen = String::new();
+        let (mut seen, mut ready) = (String::new(), false);
+        let clustered = self.arguments.iter().any(|argument| argument == "--cluster");
+        self.route_port = 0;
         loop {
             let Some(Ok(line)) = lines.next() else { panic!("nats-server did not start: {seen}") };
-            if let Some((_, address)) = line.split_once("Listening for client connections on ") {
-                self.port = address.rsplit(':').next().unwrap().trim().parse().unwrap();
+            for (kind, port) in [("client", &mut self.port), ("route", &mut self.route_port)] {
+                if let Some((_, address)) = line.split_once(&format!("Listening for {kind} connections on ")) {
+                    *port = address.rsplit(':').next().unwrap().trim().parse().unwrap();
+                }
             }
-            if line.contains("Server is ready") {
+            ready |= line.contains("Server is ready");
+            if ready && (!clustered || self.route_port != 0) {
                 break;
             }
             seen += &line;
