@@ -31,7 +31,7 @@ serves() {
   : >"$work/said"
   exec {from}< <(exec setsid "$run" "$server" </dev/null 2>&1)
   servers+=("$!")
-  reads 'ws://[^ ]+'
+  reads "ws://[^ ']+"
   url=${BASH_REMATCH[0]}
 }
 

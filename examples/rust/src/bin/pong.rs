@@ -1,6 +1,6 @@
 //! Answers each ping. See `ping`.
 //!
-//! `cargo run -p realtime-pubsub-examples --bin pong URL`
+//! `cargo run -p realtime-pubsub-examples --bin pong [URL]`; without a URL it starts a gateway of its own
 
 use realtime_pubsub::Client;
 
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     client.connect().await?;
     client.subscribe_remote_topic("ping").await?;
-    println!("answering; ask with: ping {}", place.url("ping")?);
+    println!("answering; ask with: ping '{}'", place.url("ping")?);
     tokio::signal::ctrl_c().await?;
     client.disconnect().await;
     Ok(())

@@ -1,6 +1,6 @@
 //! Answers requests on `secure/inbound` (what clients send) and on the topic `math`, until Ctrl-C.
 //!
-//! `cargo run -p realtime-pubsub-examples --bin rpc_server URL`
+//! `cargo run -p realtime-pubsub-examples --bin rpc_server [URL]`; without a URL it starts a gateway of its own
 
 use realtime_pubsub::Client;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             message.payload_as::<Vec<f64>>().map(|numbers| numbers.iter().sum::<f64>())
         })
         .await?;
-    println!("serving; ask with: rpc_client {}", place.url("rpc-client")?);
+    println!("serving; ask with: rpc_client '{}'", place.url("rpc-client")?);
     tokio::signal::ctrl_c().await?;
     client.disconnect().await;
     Ok(())

@@ -1,6 +1,6 @@
 //! Prints the messages of a topic, until Ctrl-C.
 //!
-//! `cargo run -p realtime-pubsub-examples --bin subscribe URL [TOPIC]`
+//! `cargo run -p realtime-pubsub-examples --bin subscribe [URL [TOPIC]]`; without a URL it starts a gateway of its own
 
 use futures_util::StreamExt;
 use realtime_pubsub::Client;
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut messages = client.messages(&format!("{topic}.*"))?;
     client.connect().await?;
     client.subscribe_remote_topic(&topic).await?;
-    eprintln!("subscribed to {topic}; publish with: publish {}", place.url("publish")?);
+    eprintln!("subscribed to {topic}; publish with: publish '{}'", place.url("publish")?);
     loop {
         tokio::select! {
             Some(message) = messages.next() => println!("{} {}", message.message_type(), message.payload().as_str()),

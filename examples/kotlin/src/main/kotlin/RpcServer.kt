@@ -14,7 +14,7 @@ suspend fun main(arguments: Array<String>): Unit = Place(arguments).use { place 
             User(1, requireNotNull(message.decode<NewUser>().name) { "a user needs a name" })
         }
         client.serve("math", "add") { message -> message.decode<List<Double>>().sum() }
-        println("serving; ask with: rpc_client ${place.url("rpc-client")}")
+        println("serving; ask with: rpc_client '${place.url("rpc-client")}'")
         untilStopped { client.disconnect() }
     }
 }

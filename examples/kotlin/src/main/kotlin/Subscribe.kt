@@ -9,7 +9,7 @@ suspend fun main(arguments: Array<String>): Unit = Place(arguments).use { place 
             val printing = launch { client.messages("$topic.*").collect { println("${it.messageType} ${it.payload}") } }
             client.connect()
             client.subscribeRemoteTopic(topic)
-            System.err.println("subscribed to $topic; publish with: publish ${place.url("publish")}")
+            System.err.println("subscribed to $topic; publish with: publish '${place.url("publish")}'")
             untilStopped { client.disconnect() }
             printing.cancel()
         }

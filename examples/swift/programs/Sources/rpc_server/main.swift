@@ -19,7 +19,7 @@ let users = try await client.serve("secure/inbound", "create-user") { message in
 let sums = try await client.serve("math", "add") { message in
     try message.decode([Double].self).reduce(0, +)
 }
-say("serving; ask with: rpc_client \(try place.url("rpc-client"))")
+say("serving; ask with: rpc_client '\(try place.url("rpc-client"))'")
 await untilInterrupted()
 withExtendedLifetime((users, sums)) {}
 await client.disconnect()

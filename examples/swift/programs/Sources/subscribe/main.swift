@@ -10,7 +10,7 @@ let printing = Task {
 }
 try await client.connect()
 try await client.subscribeRemoteTopic(place.topic)
-say("subscribed to \(place.topic); publish with: publish \(try place.url("publish"))")
+say("subscribed to \(place.topic); publish with: publish '\(try place.url("publish"))'")
 await untilInterrupted()
 printing.cancel()
 await client.disconnect()
