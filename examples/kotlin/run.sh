@@ -7,6 +7,7 @@ name=${1:?which example?}
 shift
 
 if [ "$name" = build ] || [ ! -e "$top/examples/kotlin/target/class-path" ]; then
+  echo "building the package and the examples, which takes minutes the first time" >&2
   "$top/bindings/uniffi/generate.sh"
   "$top/scripts/kotlin.sh" -q install -DskipTests
   REALTIME_KOTLIN_DIR=$top/examples/kotlin "$top/scripts/kotlin.sh" -q compile

@@ -11,7 +11,9 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 export PROFILE=${PROFILE:-dev}
 target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
-packages=$target/packages-$PROFILE
+# Those of the release profile are the ones that `make package` makes.
+packages=$target/packages
+[ "$PROFILE" = release ] || packages+=-$PROFILE
 [ $# -gt 0 ] || set -- wheel sdist npm c kotlin swift crates cli
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
