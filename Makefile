@@ -22,10 +22,10 @@ soak: ## Ten minutes of mixed load with reconnects and killed clients; fails if 
 	@cargo run --release --locked --package realtime-pubsub-cli -- bench --soak 10m
 
 bench-load: ## 10,000 connections, 1,000 topics, mixed fan-out: the gateway beside nats-server and Mosquitto where they are installed; ARGS=--json
-	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --load $(ARGS)
+	@cargo run --release --locked --package realtime-pubsub-cli -- bench --load $(ARGS)
 
 soak-load: ## Ten minutes of half that load with clients that are killed; fails if memory grows or a delivery is missing
-	@cargo run --release --quiet --locked --package realtime-pubsub-cli -- bench --load --soak 10m $(ARGS)
+	@cargo run --release --locked --package realtime-pubsub-cli -- bench --load --soak 10m $(ARGS)
 
 package: ## Build what users install into target/packages: wheel, npm, C, Kotlin, Swift, crates, command line
 	@scripts/package.sh
