@@ -9,6 +9,8 @@ use realtime_pubsub_gateway::{Gateway, GatewayOptions};
 
 const MESSAGES: usize = 200_000;
 const CHUNK: usize = 1000;
+const AT_ONCE: usize = 64;
+const ACKS: usize = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gateway = Gateway::start_blocking(GatewayOptions::default())?;
@@ -38,7 +40,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         best = best.min(started.elapsed().as_secs_f64());
     }
     println!("BENCH rust   receiving, to a listener, thousand a second: {:.0}", MESSAGES as f64 / best / 1000.0);
+    let mut best = f64::INFINITY;
+    for _ in 0..8 {
+        let started = Instant::now();
+        let tasks: Vec<_> =
+            (0..AT_ONCE).map(|_| Ok(runtime::handle()?.spawn(acked(sender.clone())))).collect::<Result<_, Error>>()?;
+        for task in tasks {
+            block_on(task)???;
+        }
+        best = best.min(started.elapsed().as_secs_f64() / (AT_ONCE * ACKS) as f64);
+    }
+    println!("BENCH rust   publish and its ack: {:.0} ns {AT_ONCE} at once", best * 1e9);
     gateway.stop_blocking();
+    Ok(())
+}
+
+async fn acked(sender: Client) -> Result<(), Error> {
+    let payload = "x".repeat(128);
+    for _ in 0..ACKS {
+        sender.publish("nobody", &payload).await?.wait_for_ack().await?;
+    }
     Ok(())
 }
 

@@ -36,9 +36,17 @@ pub use options::{ClientSettings, Header, OfflineQueue, OverflowPolicy};
 pub use outgoing::Head;
 pub use stream::CoreMessages;
 
-/// Does nothing: what an asynchronous crossing costs by itself, for benchmarks.
+/// Does nothing, and is done before anybody waits: the least that an asynchronous crossing costs, for benchmarks.
 #[uniffi::export]
 pub async fn empty_crossing() {}
+
+/// Does nothing, on the thread that does the clients' input and output: what an asynchronous crossing costs whose outcome
+/// comes from there, as an ack does, for benchmarks.
+#[uniffi::export]
+pub async fn answered_crossing() -> Result<(), CoreError> {
+    let outcome = realtime_pubsub::runtime::handle()?.spawn(async {}).await;
+    outcome.map_err(|error| realtime_pubsub::Error::new(realtime_pubsub::ErrorKind::Internal, error.to_string()).into())
+}
 
 /// How many clients there are, closed ones included while something of them is still in use: for tests of leaks.
 #[uniffi::export]

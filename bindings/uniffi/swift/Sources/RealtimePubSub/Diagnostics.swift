@@ -10,6 +10,9 @@ package enum Diagnostics {
         RealtimePubSubGenerated.errorKinds().map { ($0.name, $0.number) }
     }
 
-    /// What an asynchronous crossing costs by itself.
+    /// The least that an asynchronous crossing costs: it is done before anybody waits.
     package static func emptyCrossing() async { await RealtimePubSubGenerated.emptyCrossing() }
+
+    /// What an asynchronous crossing costs whose outcome comes from another thread.
+    package static func answeredCrossing() async throws { try await RealtimePubSubGenerated.answeredCrossing() }
 }

@@ -37,10 +37,12 @@ let gateway = try LocalGateway()
 let client = try RealtimeClient(gateway.urlWithToken("sender"))
 try await client.connect()
 let empty = try await both("an empty asynchronous crossing") { await Diagnostics.emptyCrossing() }
+let answered = try await both("an empty one, answered by another thread") { try await Diagnostics.answeredCrossing() }
 let acked = try await both("publish and its ack") { try await client.publish("nobody", payload).waitForAck() }
-say(
-    "BENCH swift  publish and its ack, in two empty crossings: \(rounded(acked.one / empty.one / 2)) one after the other, \(rounded(acked.many / empty.many / 2)) 64 at once"
-)
+for (what, crossing) in [("two empty crossings", empty), ("two answered ones", answered)] {
+    let (one, many) = (rounded(acked.one / crossing.one / 2), rounded(acked.many / crossing.many / 2))
+    say("BENCH swift  publish and its ack, in \(what): \(one) one after the other, \(many) 64 at once")
+}
 let chunk = try (0..<1000).map { _ in try OutgoingMessage(topic: "load", payload, messageType: "n") }
 func publishChunk() async throws { try await client.publishAll(chunk, timeout: .seconds(60)) }
 say("BENCH swift  publish and its ack, in batches of 1,000: \(Int(try await best(1000) { try await publishChunk() })) ns")

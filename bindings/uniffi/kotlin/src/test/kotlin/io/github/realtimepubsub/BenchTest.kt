@@ -1,5 +1,6 @@
 package io.github.realtimepubsub
 
+import io.github.realtimepubsub.ffi.answeredCrossing
 import io.github.realtimepubsub.ffi.emptyCrossing
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
@@ -39,11 +40,14 @@ class BenchTest {
     fun bench() = test(within = 10.minutes) {
         val client = connected("sender")
         val empty = both("an empty asynchronous crossing") { emptyCrossing() }
+        val answered = both("an empty one, answered by another thread") { answeredCrossing() }
         val acked = both("publish and its ack") { client.publish("nobody", payload).waitForAck() }
-        println(
-            "BENCH kotlin publish and its ack, in two empty crossings: %.2f one after the other, %.2f 64 at once"
-                .format(acked.first / empty.first / 2, acked.second / empty.second / 2),
-        )
+        for ((what, crossing) in listOf("two empty crossings" to empty, "two answered ones" to answered)) {
+            println(
+                "BENCH kotlin publish and its ack, in %s: %.2f one after the other, %.2f 64 at once"
+                    .format(what, acked.first / crossing.first / 2, acked.second / crossing.second / 2),
+            )
+        }
         val chunk = List(1000) { OutgoingMessage.of("load", payload, "n") }
         val batch = best(1000) { client.publishAll(chunk, timeout = 60.seconds) }
         println("BENCH kotlin publish and its ack, in batches of 1,000 %8.0f ns".format(batch))
