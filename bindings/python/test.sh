@@ -2,7 +2,8 @@
 # The Python package: built in the dev profile into a virtual environment of its own, then formatting, lints, types,
 # stubs, and the tests, the examples and the guide among them. Ends with `N passed, N failed`.
 #
-# REALTIME_LEAKS=full makes the leak tests long.
+# REALTIME_LEAKS=full makes the leak tests long. PYTHONS="python3.10 python3.13" runs the tests with these as well, on the
+# wheel that is built once for all.
 set -uo pipefail
 cd "$(dirname "$0")"
 target=$(realpath -m "${CARGO_TARGET_DIR:-../../target}")
@@ -29,6 +30,11 @@ check() {
     if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "-- $name FAILED"; fi
 }
 
+install_wheel() {
+    "$1" -m venv "$2" &&
+        "$2/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools" "$wheels"/*.whl
+}
+
 if ! maturin develop --quiet --locked --target-dir "$target"; then
     echo "the extension does not build"
     echo "0 passed, 1 failed"
@@ -42,10 +48,14 @@ check "mypy --strict" mypy -p realtime_pubsub
 check "stubtest" python -m mypy.stubtest realtime_pubsub --allowlist stubtest-allowlist.txt
 
 report=$(mktemp)
-trap 'rm -f "$report"' EXIT
-echo "-- pytest"
-pytest --junit-xml="$report" || [ -s "$report" ] || failed=$((failed + 1))
-if [ -s "$report" ]; then
+wheels=$(mktemp -d)
+trap 'rm -rf "$report" "$wheels"' EXIT
+# run_tests VENV: the tests, in this environment.
+run_tests() {
+    : >"$report"
+    "$1/bin/python" -m pytest --junit-xml="$report" || [ -s "$report" ] || failed=$((failed + 1))
+    [ -s "$report" ] || return
+    local tests broken
     read -r tests broken < <(python - "$report" <<'PYTHON'
 import sys
 import xml.etree.ElementTree as tree
@@ -56,6 +66,16 @@ print(int(suite.get("tests")) - broken - int(suite.get("skipped")), broken)
 PYTHON
     )
     passed=$((passed + tests)) failed=$((failed + broken))
+}
+echo "-- pytest"
+run_tests "$venv"
+if [ -n "${PYTHONS:-}" ]; then
+    check "the wheel" maturin build --quiet --locked --target-dir "$target" --out "$wheels"
+    for other in $PYTHONS; do
+        echo "-- pytest, $("$other" --version)"
+        check "install the wheel" install_wheel "$other" "$wheels/venv-${other##*/}"
+        run_tests "$wheels/venv-${other##*/}"
+    done
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
