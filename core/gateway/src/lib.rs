@@ -58,7 +58,7 @@
 //! | 413 | `too_big` |
 //! | 426 | `upgrade_required`, `websocket_version` |
 //! | 429 | `too_many_connections`, `too_many_tails` |
-//! | 503 | `gateway_full` |
+//! | 503 | `gateway_full`; `nats_away` (a REST call reached this gateway only) |
 //!
 //! The REST calls answer with status 200: `{"delivered":n}`, `{"unsubscribed":n}` or `{"terminated":n}`. In the
 //! patterns of an unsubscribe call, `*` stands for any text. `GET /healthz` and `GET /metrics` need no token. A
