@@ -71,23 +71,23 @@ impl Opening {
         Ok(Opening { stream, wire })
     }
 
-    /// Waits for the handshake's end, then asks for the subscriptions. What came behind the handshake is left to be read.
+    /// Waits for the handshake's end, and asks for the subscriptions. What came behind the handshake is left to be read.
     pub(super) fn finish(mut self, name: &str, topics: &[usize]) -> Outcome<(Client, Vec<u8>)> {
-        let mut early = Vec::new();
+        let (hello, mut early) = (self.wire.hello(name, topics), Vec::new());
         if self.wire.request("").is_some() {
-            let mut buffer = [0; 1024];
             let end = loop {
-                match self.stream.read(&mut buffer)? {
-                    0 => return Err("a server closed during the handshake".into()),
-                    read => early.extend_from_slice(&buffer[..read]),
-                }
+                self.read(&mut early)?;
                 if let Some(end) = Wire::answered(&early)? {
                     break end;
                 }
             };
             early.drain(..end);
+            self.stream.write_all(&hello)?;
+        } else {
+            // Its answer is waited for as well, so that not more come at once than the server's system queues.
+            self.stream.write_all(&hello)?;
+            self.read(&mut early)?;
         }
-        self.stream.write_all(&self.wire.hello(name, topics))?;
         self.stream.set_nonblocking(true)?;
         let client = Client {
             stream: mio::net::TcpStream::from_std(self.stream),
@@ -97,5 +97,16 @@ impl Opening {
             out: Vec::new(),
         };
         Ok((client, early))
+    }
+
+    fn read(&mut self, into: &mut Vec<u8>) -> Outcome<()> {
+        let mut buffer = [0; 1024];
+        match self.stream.read(&mut buffer)? {
+            0 => Err("a server closed during the handshake".into()),
+            read => {
+                into.extend_from_slice(&buffer[..read]);
+                Ok(())
+            }
+        }
     }
 }

@@ -20,9 +20,9 @@ use crate::bench::say_progress;
 use crate::bench::soak::{Growth, metric};
 
 /// Of so many clients, one is killed each second.
-const KILLED: f64 = 100.0;
+const KILLED: f64 = 50.0;
 /// Kills a second at most, so that the clients' own work stays small.
-const MOST_KILLED: f64 = 50.0;
+const MOST_KILLED: f64 = 100.0;
 /// How long a client that was killed stays away at most.
 const AWAY: Duration = Duration::from_secs(1);
 /// Times that memory is looked at.
