@@ -10,6 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::Outcome;
 use super::client::{Client, Opening, PATIENCE};
+use super::latencies::Latencies;
 use super::ledger::Stamp;
 use super::target::{Entrance, Target};
 use super::topology::Topology;
@@ -68,7 +69,7 @@ struct Tally {
     delivered: u64,
     bytes: u64,
     /// Microseconds from when a message was due until each delivery, while they are measured.
-    latencies: Option<Vec<u32>>,
+    latencies: Option<Latencies>,
 }
 
 impl Tally {
@@ -217,7 +218,7 @@ impl<'a> Generator<'a> {
                         subscription.ok_or("a message came that was not asked for")?.delivered(stamp.number)?;
                         tally.delivered += 1;
                         if let Some(latencies) = &mut tally.latencies {
-                            latencies.push(u32::try_from(now.saturating_sub(stamp.due)).unwrap_or(u32::MAX));
+                            latencies.add(now.saturating_sub(stamp.due));
                         }
                     }
                     Incoming::Confirmed => {
@@ -312,14 +313,12 @@ impl<'a> Generator<'a> {
 
     /// Measures latencies from now on.
     pub(super) fn measure_latencies(&mut self) {
-        self.tally.latencies = Some(Vec::new());
+        self.tally.latencies = Some(Latencies::default());
     }
 
-    /// What was measured since [`Generator::measure_latencies`], in order.
-    pub(super) fn latencies(&mut self) -> Vec<u32> {
-        let mut latencies = self.tally.latencies.take().unwrap_or_default();
-        latencies.sort_unstable();
-        latencies
+    /// What was measured since [`Generator::measure_latencies`].
+    pub(super) fn latencies(&mut self) -> Latencies {
+        self.tally.latencies.take().unwrap_or_default()
     }
 
     pub(super) fn delivered(&self) -> u64 {

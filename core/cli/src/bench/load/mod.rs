@@ -9,6 +9,7 @@
 mod client;
 mod cores;
 mod generator;
+mod latencies;
 mod ledger;
 mod report;
 mod soak;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 
 use self::cores::Cores;
 use self::generator::{Generator, Halt};
+use self::latencies::Latencies;
 use self::report::Sample;
 use self::target::Target;
 use self::topology::Topology;
@@ -151,7 +153,7 @@ fn measure_one(
     let used = |before: Option<f64>, after: Option<f64>| Some((after? - before?) / throughput.seconds);
     let (servers_core, generator_core) = (used(cpu, target.cpu()), used(own_cpu, own()));
     generator.settle()?;
-    let mut latencies = Vec::new();
+    let mut latencies = Latencies::default();
     if let Some(rate) = rate {
         // All clients on one core, and nothing else to do there: it looks all the time, so that it is never late.
         let mut look = |_: &mut Generator<'_>| Ok(Duration::ZERO);
@@ -163,7 +165,6 @@ fn measure_one(
         latencies = generator.latencies();
     }
     let loaded = target.memory();
-    let at = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).map(|micros| f64::from(*micros));
     let each = |before: Option<u64>, after: Option<u64>| {
         Some((after? as f64 - before? as f64) / topology.connections as f64 / 1024.0)
     };
@@ -172,8 +173,8 @@ fn measure_one(
         delivery_bytes: throughput.bytes as f64 / throughput.deliveries as f64,
         servers_core,
         generator_core,
-        p50: at(0.5),
-        p99: at(0.99),
+        p50: latencies.at(0.5),
+        p99: latencies.at(0.99),
         connected: connected.map(|bytes| bytes as f64 / f64::from(1 << 20)),
         loaded: loaded.map(|bytes| bytes as f64 / f64::from(1 << 20)),
         each_connected: each(before, connected),

@@ -40,7 +40,7 @@ pub(crate) struct Soaked {
     throughput: Option<f64>,
     deliveries: u64,
     kills: u64,
-    p99: Option<u32>,
+    p99: Option<f64>,
     servers_core: Option<f64>,
     memory: Growth,
     /// What should not be.
@@ -105,7 +105,7 @@ pub(super) fn run(plan: &Plan, length: Duration, halt: &Halt) -> Outcome<Soaked>
         throughput,
         deliveries,
         kills: killer.kills,
-        p99: latencies.get(latencies.len() * 99 / 100).copied(),
+        p99: latencies.at(0.99),
         servers_core,
         memory: Growth::of(samples),
         wrong,
@@ -222,7 +222,7 @@ impl fmt::Display for Soaked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Soaked { connections, topics, seconds, rate, deliveries, kills, .. } = self;
         let core = self.servers_core.map_or("–".into(), |core| format!("{:.0}", core * 100.0));
-        let p99 = self.p99.map_or("–".into(), |micros| format!("{:.1}", f64::from(micros) / 1000.0));
+        let p99 = self.p99.map_or("–".into(), |micros| format!("{:.1}", micros / 1000.0));
         write!(
             f,
             "{seconds:.0} s, {connections} connections, {topics} topics: {deliveries} deliveries at {rate:.0} a second, \
