@@ -142,13 +142,13 @@ fn limits() -> Limits {
 }
 
 /// A gateway without its sockets.
-struct World {
-    shared: Arc<Shared>,
+pub(crate) struct World {
+    pub(crate) shared: Arc<Shared>,
     app: Arc<App>,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let metrics = Metrics::new();
         let app = Arc::new(App::new(AppOptions::new("app"), &metrics, None));
         let apps = HashMap::from([(app.id.clone(), app.clone())]);

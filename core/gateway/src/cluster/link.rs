@@ -396,3 +396,83 @@ impl Drop for Down<'_> {
         self.0.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::members::Remote;
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::options::NatsOptions;
+    use crate::simulation::World;
+
+    fn remote() -> impl Strategy<Value = Remote> {
+        let (app, id) = (prop_oneof!["app", "another"], "[abc]");
+        (app, id, "[xy]").prop_map(|(app, id, subject)| Remote {
+            app,
+            client: format!("{{\"id\":\"{id}\"}}"),
+            id,
+            subject,
+        })
+    }
+
+    fn word() -> impl Strategy<Value = Word> {
+        let app = || prop_oneof![Just("app".to_owned()), Just("another".into())];
+        let call = prop_oneof![
+            (0..3_u64).prop_map(|message| Call::Delivered { message }),
+            "[xy*]".prop_map(|pattern| Call::Unsubscribe { subject: pattern.clone(), patterns: vec![pattern] }),
+            Just(Call::Terminate { connection: None }),
+        ];
+        prop_oneof![
+            Just(Word::Hello),
+            Just(Word::Beat),
+            Just(Word::Bye),
+            (prop::collection::vec(remote(), 0..4), any::<bool>(), any::<bool>())
+                .prop_map(|(connections, first, last)| Word::Snapshot { connections, first, last }),
+            remote().prop_map(|connection| Word::Joined { connection }),
+            "[abc]".prop_map(|id| Word::Left { id }),
+            (any::<u64>(), app(), call).prop_map(|(number, app, what)| Word::Call { number, app, what }),
+            (0..3_u64, any::<usize>()).prop_map(|(number, count)| Word::Answer { number, count: count % 1000 }),
+        ]
+    }
+
+    /// What may come: on which subject, for what, and what it is.
+    fn any_message() -> impl Strategy<Value = (String, u64, Vec<u8>)> {
+        let spoken = (1..4_u64, word()).prop_map(|(from, word)| {
+            ("realtime.members".to_owned(), 0, serde_json::to_vec(&Spoken { from, word }).unwrap())
+        });
+        let subject = prop_oneof!["realtime\\.(topic|member)\\.(app|no)\\.[a-z=0-9A-F]{0,4}", "[ -~]{0,30}"];
+        let part = (any::<u8>(), 1..4_u64, prop::collection::vec(any::<u8>(), 0..30))
+            .prop_map(|(flags, from, rest)| [&[flags][..], &from.to_be_bytes(), &rest].concat());
+        let payload = prop_oneof![4 => part, 1 => prop::collection::vec(any::<u8>(), 0..30)];
+        prop_oneof![3 => spoken, 2 => (subject, 0..4_u64, payload)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_other_gateways_say_nothing_is_left_of_them_when_they_are_gone(
+            messages in prop::collection::vec(any_message(), 0..60),
+        ) {
+            let world = World::new();
+            let cluster = Cluster::new(&NatsOptions::new("x"), Arc::new(Metrics::new())).unwrap();
+            let mut reading = Reading::default();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let _entered = runtime.enter();
+            for (subject, purpose, payload) in &messages {
+                cluster.message(subject, Purpose::of(purpose << super::super::PURPOSE), payload, &mut reading, &world.shared);
+            }
+            for from in 1..4 {
+                let bye = serde_json::to_vec(&Spoken { from, word: Word::Bye }).unwrap();
+                cluster.message("realtime.members", Purpose::Deliver, &bye, &mut reading, &world.shared);
+            }
+            let members = cluster.members();
+            prop_assert_eq!(members.count(), 0);
+            for (app, subject) in ["app", "another"].into_iter().flat_map(|app| ["x", "y"].map(|subject| (app, subject))) {
+                prop_assert_eq!(members.of_subject(app, subject), 0);
+            }
+        }
+    }
+}

@@ -37,7 +37,7 @@ pub(crate) enum Call {
 }
 
 /// What gateways tell each other.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(super) enum Word {
     /// I am here now; tell me of your connections.
@@ -154,9 +154,10 @@ impl Members {
 
     pub(super) fn joined(&mut self, id: MemberId, remote: Remote) -> Option<Change> {
         let member = self.members.get_mut(&id)?;
-        let known = member.connections.insert(remote.id.clone(), remote.clone()).is_some();
-        if known {
-            return None;
+        match member.connections.insert(remote.id.clone(), remote.clone()) {
+            Some(known) if known == remote => return None,
+            Some(other) => self.remove(&other),
+            None => {}
         }
         self.add(&remote);
         Some(Change::of(remote, true))
@@ -182,8 +183,9 @@ impl Members {
         let now = member.partial.take().unwrap_or_default();
         member.complete = true;
         let before = std::mem::replace(&mut member.connections, now.clone());
-        let gone: Vec<_> = before.iter().filter(|(id, _)| !now.contains_key(*id)).map(|(_, it)| it.clone()).collect();
-        let new: Vec<_> = now.into_iter().filter(|(id, _)| !before.contains_key(id)).map(|(_, it)| it).collect();
+        let gone: Vec<_> =
+            before.iter().filter(|(id, it)| now.get(*id) != Some(it)).map(|(_, it)| it.clone()).collect();
+        let new: Vec<_> = now.into_iter().filter(|(id, it)| before.get(id) != Some(it)).map(|(_, it)| it).collect();
         gone.iter().for_each(|remote| self.remove(remote));
         new.iter().for_each(|remote| self.add(remote));
         let gone = gone.into_iter().map(|remote| Change::of(remote, false));
