@@ -50,13 +50,14 @@ pub(crate) struct Arguments {
     /// Measure mixed fan-out to many connections, beside other servers; with --soak, load the gateway with half of it
     #[arg(long)]
     load: bool,
-    /// Connections of a load
+    /// Connections of a load; its soak has half of them
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "load", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     connections: u32,
     /// Topics of a load: of a hundred, one goes to a tenth of all connections, 9 to a hundredth, 90 to a thousandth
     #[arg(long, value_name = "N", default_value_t = 1000, requires = "load", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     topics: u16,
-    /// Deliveries a second of a load where latency is measured, and of its soak. Default: half of what the slowest can do
+    /// Deliveries a second of a load where latency is measured, and of its soak. Default: half of what the slowest of the
+    /// servers can do, of a soak half of what the gateway can do
     #[arg(long, value_name = "N", requires = "load", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Which servers to load. Default: all
