@@ -42,7 +42,8 @@ if ! maturin develop --quiet --locked --target-dir "$target"; then
 fi
 check "ruff check" ruff check --quiet .
 # Programs to read: their functions need no docstrings of their own.
-check "ruff check, examples" ruff check --quiet --config pyproject.toml --ignore D103,SIM105 ../../examples/python
+check "ruff check, examples" ruff check --quiet --config pyproject.toml --config 'lint.isort.known-local-folder = ["place"]' \
+    --ignore D103,SIM105 ../../examples/python
 check "ruff format" ruff format --quiet --check --config pyproject.toml . ../../examples/python
 check "mypy --strict" mypy -p realtime_pubsub
 check "stubtest" python -m mypy.stubtest realtime_pubsub --allowlist stubtest-allowlist.txt

@@ -6,8 +6,9 @@ Without a URL it starts a gateway of its own, and prints a URL for `ping.py`.
 import asyncio
 import sys
 
-from place import place
 from realtime_pubsub import RealtimeClient
+
+from place import place
 
 
 async def main(url: str) -> None:

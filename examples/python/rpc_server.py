@@ -6,8 +6,9 @@ Without a URL it starts a gateway of its own, and prints a URL for `rpc_client.p
 import asyncio
 import sys
 
-from place import place
 from realtime_pubsub import IncomingMessage, RealtimeClient
+
+from place import place
 
 
 async def add(message: IncomingMessage) -> float:
