@@ -19,6 +19,23 @@ pub(crate) fn forbid_blocking(why: Option<&'static str>) {
     MUST_NOT_BLOCK.set(why);
 }
 
+/// Runs a future that waits on its own thread would wait for: while it is polled, waiting is refused.
+pub(crate) async fn refuse_blocking<F: Future>(why: &'static str, future: F) -> F::Output {
+    /// What was refused before, or nothing, also behind a panic.
+    struct Restore(Option<&'static str>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            forbid_blocking(self.0);
+        }
+    }
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        let _restore = Restore(MUST_NOT_BLOCK.replace(Some(why)));
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::block::refuse_blocking;
 use crate::control::{Control, Stop, Wish};
 use crate::dedupe::Dedupe;
 use crate::dial::Dialer;
@@ -296,9 +297,10 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, supervise: impl FnOnce() -
     let shared = Arc::clone(&supervisor.shared);
     let keeper = runtime.spawn(async move { shared.deadlines.keep().await });
     let span = tracing::info_span!("client", number = supervisor.shared.number);
-    let run = async move {
+    // On a runtime of the caller's own any of its threads may be the one that polls the client.
+    let run = refuse_blocking("this is the client's own task; use the asynchronous API", async move {
         supervisor.run().await;
         keeper.abort();
-    };
+    });
     runtime.spawn(run.instrument(span));
 }

@@ -158,6 +158,26 @@ fn waiting_where_the_wait_would_wait_for_itself_is_refused() {
     assert_eq!(outcome.recv().unwrap(), Err(ErrorKind::WouldDeadlock));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_refused_on_the_callers_own_runtime_too() {
+    let gateway = realtime_pubsub_gateway::Gateway::start(Default::default()).await.unwrap();
+    let url = gateway.url_with_token("alice").unwrap();
+    let (told, outcome) = std::sync::mpsc::channel();
+    let client = realtime_pubsub::Client::builder()
+        .url_provider(move || {
+            let refused = realtime_pubsub::block_on(std::future::ready(()));
+            let _ = told.send(refused.map_err(|error| error.kind()));
+            std::future::ready(Ok::<_, std::convert::Infallible>(url.clone()))
+        })
+        .runtime(tokio::runtime::Handle::current())
+        .build()
+        .unwrap();
+    client.connect().await.unwrap();
+    assert_eq!(outcome.recv().unwrap(), Err(ErrorKind::WouldDeadlock));
+    // Only while the client itself runs: threads of the runtime may wait in other tasks.
+    tokio::task::spawn_blocking(|| realtime_pubsub::block_on(std::future::ready(()))).await.unwrap().unwrap();
+}
+
 /// Polls its future then and there when it is woken, as coroutines without a dispatcher do.
 struct Inline {
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
