@@ -143,8 +143,8 @@ impl NativeOptions {
         options.tls.only_own_ca = self.only_own_ca.unwrap_or(false);
         options.tls.client_cert_pem = pem(&self.cert);
         options.tls.client_key_pem = pem(&self.key);
-        // JavaScript kicks once for all that it publishes in a turn.
-        options.kick = Kick::Manual;
+        // JavaScript kicks once for all that it publishes in a turn, and in a long one once before.
+        options.kick = Kick::Manual { first: 32 };
         Ok(())
     }
 

@@ -354,7 +354,7 @@ impl Client {
 
     /// With [`Kick::Manual`](crate::Kick::Manual): write what is queued.
     pub fn kick(&self) {
-        self.shared.kicker.kick();
+        self.shared.outbox.end_burst();
     }
 
     // ---- remote topics

@@ -215,7 +215,10 @@ pub enum Kick {
     Auto,
     /// When [`Client::kick`](crate::Client::kick) is called, or 64 KiB are queued: for bindings that publish in bursts
     /// from a loop of their own, where a wake for each costs more than all the rest.
-    Manual,
+    Manual {
+        /// Also once, when so many were published since the last `kick`: writing begins while a long burst goes on.
+        first: usize,
+    },
 }
 
 /// TLS for `wss://` URLs: rustls, with the system's roots unless told otherwise.

@@ -53,6 +53,8 @@ struct State {
     /// How many messages and bytes wait: in `items`, with the connection, or with `retry` for their acks.
     messages: usize,
     bytes: usize,
+    /// How many messages came since the last [`end_burst`](Outbox::end_burst).
+    burst: usize,
     gate: Gate,
 }
 
@@ -80,7 +82,7 @@ impl Outbox {
             kick: options.kick,
         };
         let outbox = Outbox {
-            state: Lock::new(State { items: VecDeque::new(), messages: 0, bytes: 0, gate: Gate::Queueing }),
+            state: Lock::new(State { items: VecDeque::new(), messages: 0, bytes: 0, burst: 0, gate: Gate::Queueing }),
             room: Notify::new(),
             kicker: Arc::clone(kicker),
             options: limits,
@@ -119,7 +121,11 @@ impl Outbox {
         }
         state.messages += 1;
         state.bytes += frame.len();
-        let kick = self.options.kick == Kick::Auto || state.bytes >= KICK_BYTES;
+        state.burst = state.burst.saturating_add(1);
+        let kick = match self.options.kick {
+            Kick::Auto => true,
+            Kick::Manual { first } => state.burst == first || state.bytes >= KICK_BYTES,
+        };
         let frame = std::mem::take(frame);
         state.items.push_back(Item::Message { frame, receipt: Arc::clone(receipt), expires });
         drop(state);
@@ -127,6 +133,12 @@ impl Outbox {
             self.kicker.kick();
         }
         Ok(())
+    }
+
+    /// With [`Kick::Manual`]: what came is all that comes for now.
+    pub(crate) fn end_burst(&self) {
+        self.state.lock().burst = 0;
+        self.kicker.kick();
     }
 
     /// Queues what is no message; it takes no room.

@@ -63,7 +63,7 @@ async fn a_full_outbox_refuses_at_once_or_waits_for_room() {
     let world = World::new().await;
     let client = connected(world.builder("alice").with(|options| {
         options.outbox_messages = 8;
-        options.kick = Kick::Manual;
+        options.kick = Kick::Manual { first: usize::MAX };
     }))
     .await;
     let waiters: Vec<_> = (0..8).map(|number| client.publish("x", number).enqueue().unwrap()).collect();
@@ -72,6 +72,21 @@ async fn a_full_outbox_refuses_at_once_or_waits_for_room() {
     for waiter in waiters.iter().chain([&patient]) {
         client.kick();
         waiter.wait_for_ack().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_burst_begins_to_be_written_before_it_is_kicked() {
+    let world = World::new().await;
+    let client = connected(world.builder("alice").with(|options| options.kick = Kick::Manual { first: 3 })).await;
+    for _ in 0..2 {
+        // A new burst, behind all that wakes the connection.
+        client.kick();
+        client.flush().await.unwrap();
+        let waiters: Vec<_> = (0..3).map(|number| client.publish("x", number).enqueue().unwrap()).collect();
+        for waiter in &waiters {
+            waiter.wait_for_ack().await.unwrap();
+        }
     }
 }
 
