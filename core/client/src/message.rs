@@ -13,6 +13,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::publish::Reply;
 use crate::shared::Shared;
 
+/// Frames up to this many bytes are copied. Others share the buffer they were read into, which is kept as long as one of
+/// them is: 16 KiB, or the frame where it is larger. A message that waits, or that somebody keeps, holds little more
+/// than itself, and the buffer is soon free to be read into again.
+const COPIED: usize = 4 * 1024;
+
 /// Where in the frame something stands.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
@@ -84,7 +89,7 @@ impl IncomingMessage {
             client: span(parts.client),
             payload: span(Some(parts.payload)),
             id: span(parts.id),
-            frame: frame.clone(),
+            frame: if text.len() <= COPIED { Utf8Bytes::from(text) } else { frame.clone() },
             compression,
             shared: Arc::clone(shared),
         }
