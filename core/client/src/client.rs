@@ -45,7 +45,7 @@ use crate::waits::Ticket;
 /// on one thread of this crate's where there was none.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     dispatcher: Arc<Dispatcher>,
     runtime: Handle,
     _last: Arc<LastHandle>,

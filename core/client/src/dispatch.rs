@@ -189,3 +189,39 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use realtime_pubsub_gateway::{Gateway, GatewayOptions};
+
+    use super::*;
+    use crate::Client;
+
+    #[tokio::test]
+    async fn a_client_that_is_dropped_with_messages_that_nobody_took_is_freed() {
+        const MESSAGES: usize = 4 * BATCH;
+        let gateway = Gateway::start(GatewayOptions::default()).await.unwrap();
+        let client = Client::new(gateway.url_with_token("alice").unwrap()).unwrap();
+        let (go_on, wait) = mpsc::channel::<()>();
+        client.on("t.*", move |_| _ = wait.recv()).unwrap();
+        client.connect().await.unwrap();
+        client.subscribe_remote_topic("t").await.unwrap();
+        for number in 0..=MESSAGES {
+            client.publish("t", number).await.unwrap().wait_for_ack().await.unwrap();
+        }
+        client.flush().await.unwrap();
+        assert!(client.stats().inbox_len as usize > 2 * BATCH);
+        let freed = Arc::downgrade(&client.shared);
+        drop(client);
+        drop(go_on);
+        let all_gone = async {
+            while freed.strong_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all_gone).await.unwrap();
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use realtime_pubsub_protocol::envelope::Presence;
 use realtime_pubsub_protocol::{Envelope, RawJson, Response, Sender};
@@ -74,7 +74,8 @@ pub struct IncomingMessage {
     payload: Span,
     id: Span,
     compression: bool,
-    shared: Arc<Shared>,
+    // Weak, or messages that nobody took from an inbox would keep their client, and it them.
+    shared: Weak<Shared>,
 }
 
 impl IncomingMessage {
@@ -91,7 +92,7 @@ impl IncomingMessage {
             id: span(parts.id),
             frame: if text.len() <= COPIED { Utf8Bytes::from(text) } else { frame.clone() },
             compression,
-            shared: Arc::clone(shared),
+            shared: Arc::downgrade(shared),
         }
     }
 

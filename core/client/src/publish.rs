@@ -2,7 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::block::block_on;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{IncomingMessage, ResponseMessage, not_replyable};
+use crate::session::closed_by_user;
 use crate::shared::Shared;
 use crate::waits::WaitFor;
 
@@ -283,16 +284,16 @@ impl IntoFuture for Request {
 #[must_use = "nothing is sent before a reply is awaited or enqueued"]
 pub struct Reply {
     /// Up to its data's end.
-    publish: Publish,
+    publish: Result<Publish>,
     status: Option<Box<str>>,
 }
 
 impl Reply {
-    pub(crate) fn new(message: &IncomingMessage, shared: &Arc<Shared>, data: impl Serialize) -> Self {
+    pub(crate) fn new(message: &IncomingMessage, shared: &Weak<Shared>, data: impl Serialize) -> Self {
         Self::to_message(message, shared, |out| write_json(out, "reply", &data))
     }
 
-    pub(crate) fn raw(message: &IncomingMessage, shared: &Arc<Shared>, data: RawJson<'_>) -> Self {
+    pub(crate) fn raw(message: &IncomingMessage, shared: &Weak<Shared>, data: RawJson<'_>) -> Self {
         Self::to_message(message, shared, |out| {
             out.extend_from_slice(data.as_str().as_bytes());
             Ok(())
@@ -309,11 +310,14 @@ impl Reply {
 
     fn to_message(
         message: &IncomingMessage,
-        shared: &Arc<Shared>,
+        shared: &Weak<Shared>,
         data: impl FnOnce(&mut Vec<u8>) -> Result<()>,
     ) -> Self {
+        let Some(shared) = shared.upgrade() else {
+            return Reply { publish: Err(closed_by_user()), status: None };
+        };
         let connection_id = message.sender_raw().map(Sender::connection_id_of);
-        Self::make(shared, connection_id.as_deref(), message.id().as_deref(), data)
+        Self::make(&shared, connection_id.as_deref(), message.id().as_deref(), data)
     }
 
     fn make(
@@ -335,7 +339,7 @@ impl Reply {
             }),
             Err(why) => Publish::with_frame(shared, Err(not_replyable(why))),
         };
-        Reply { publish, status: None }
+        Reply { publish: Ok(publish), status: None }
     }
 
     /// The status. Default `ok`.
@@ -346,7 +350,7 @@ impl Reply {
 
     /// Whether the asker gets it as a binary frame, which the wire may compress. Default: no.
     pub fn compress(mut self, compress: bool) -> Self {
-        self.publish = self.publish.compress(compress);
+        self.publish = self.publish.map(|publish| publish.compress(compress));
         self
     }
 
@@ -355,15 +359,16 @@ impl Reply {
     /// # Errors
     /// [`ErrorKind::NotReplyable`] for a message without a sender or an id, and as [`Publish::enqueue`].
     pub fn enqueue(self) -> Result<WaitFor> {
-        self.publish().enqueue()
+        self.publish()?.enqueue()
     }
 
-    fn publish(mut self) -> Publish {
-        if let Ok(frame) = &mut self.publish.frame {
+    fn publish(self) -> Result<Publish> {
+        let mut publish = self.publish?;
+        if let Ok(frame) = &mut publish.frame {
             frame::end_reply_payload(frame, self.status.as_deref().unwrap_or("ok"));
-            self.publish.payload_end = frame.len();
+            publish.payload_end = frame.len();
         }
-        self.publish.message_type(TYPE_RESPONSE)
+        Ok(publish.message_type(TYPE_RESPONSE))
     }
 }
 
@@ -371,6 +376,9 @@ impl IntoFuture for Reply {
     type Output = Result<WaitFor>;
     type IntoFuture = Publishing;
     fn into_future(self) -> Publishing {
-        self.publish().into_future()
+        match self.publish() {
+            Ok(publish) => publish.into_future(),
+            Err(error) => Publishing(Step::Done(Some(Err(error)))),
+        }
     }
 }
