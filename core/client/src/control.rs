@@ -163,29 +163,32 @@ impl Control {
     }
 
     /// Ends the waits whose time is up, with the last cause, and forgets those that were given up. When that leaves
-    /// nobody who wants a connection: stop.
+    /// nobody who wants a connection: stop; those whose time is up are told by [`stopped`](Self::stopped), so that they
+    /// find the client stopped.
     pub(crate) fn expire_waiters(&mut self, next: &mut Option<Instant>) -> Poll<Stop> {
         let now = Instant::now();
-        let mut index = 0;
-        let mut gave_up = None;
-        while index < self.waiters.len() {
-            if self.waiters[index].done.is_closed() {
-                self.waiters.swap_remove(index);
-                gave_up = Some(Error::new(ErrorKind::Cancelled, "nobody waits for the connection any more"));
-            } else if self.waiters[index].deadline <= now {
-                let waiter = self.waiters.swap_remove(index);
-                let error = self.timed_out(waiter.timeout);
-                let _ = waiter.done.send(Err(error.clone()));
-                gave_up = Some(error);
-            } else {
-                let deadline = self.waiters[index].deadline;
-                *next = Some(next.map_or(deadline, |next| next.min(deadline)));
-                index += 1;
-            }
-        }
+        let before = self.waiters.len();
+        self.waiters.retain(|waiter| !waiter.done.is_closed());
+        let dropped = self.waiters.len() < before;
+        let (expired, waiting): (Vec<_>, Vec<_>) = self.waiters.drain(..).partition(|waiter| waiter.deadline <= now);
+        self.waiters = waiting;
+        *next = self.waiters.iter().map(|waiter| waiter.deadline).chain(*next).min();
+        let gave_up = match expired.last() {
+            Some(last) => Some(self.timed_out(last.timeout)),
+            None => dropped.then(|| Error::new(ErrorKind::Cancelled, "nobody waits for the connection any more")),
+        };
         match gave_up {
-            Some(error) if !self.wants_connection() => Poll::Ready(Stop::GaveUp(error)),
-            _ => Poll::Pending,
+            Some(error) if !self.wants_connection() => {
+                self.waiters = expired;
+                Poll::Ready(Stop::GaveUp(error))
+            }
+            _ => {
+                for waiter in expired {
+                    let error = self.timed_out(waiter.timeout);
+                    let _ = waiter.done.send(Err(error));
+                }
+                Poll::Pending
+            }
         }
     }
 

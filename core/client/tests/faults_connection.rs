@@ -6,12 +6,13 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use realtime_pubsub::{Client, ControlEvent, ErrorKind, Event, Offline, State};
 use realtime_pubsub_gateway::{ConnectFault, Target};
 use support::{World, connected, eager, events, listen};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const BRIEF: Duration = Duration::from_millis(60);
 
@@ -425,6 +426,44 @@ async fn a_connect_that_is_dropped_ends_the_attempt_unless_others_want_it() {
     drop(fourth);
     fifth.await.unwrap();
     assert_eq!((next().await.0, next().await.0), (State::Connecting, State::Connected));
+}
+
+/// Notes, at the moment it is told that a wait has ended, where the client stands.
+struct StateWhenWoken {
+    client: Client,
+    states: UnboundedSender<State>,
+}
+
+impl Wake for StateWhenWoken {
+    fn wake(self: Arc<Self>) {
+        let _ = self.states.send(self.client.state());
+    }
+}
+
+#[tokio::test]
+async fn whoever_waited_in_vain_for_a_connection_finds_the_client_failed() {
+    let world = World::new().await;
+    let refused = || world.gateway.faults().on_connect(ConnectFault::CloseTcp);
+    let welcomed_only = || world.gateway.faults().swallow_pings(true);
+    for (fault, kind) in [
+        (&refused as &dyn Fn(), ErrorKind::HandshakeFailed),
+        // In the midst of a session that has not started, as its topics are not subscribed.
+        (&welcomed_only, ErrorKind::Timeout),
+    ] {
+        let client = connected(world.builder("alice").with(eager)).await;
+        client.subscribe_remote_topic("t").await.unwrap();
+        client.disconnect().await;
+        fault();
+        let (states, mut woken) = unbounded_channel();
+        let waker = Waker::from(Arc::new(StateWhenWoken { client: client.clone(), states }));
+        let mut connecting = Box::pin(client.connect_within(BRIEF));
+        assert!(connecting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(woken.recv().await, Some(State::Failed));
+        assert_eq!(connecting.await.unwrap_err().kind(), kind);
+        world.gateway.faults().clear();
+        client.connect().await.unwrap();
+        client.disconnect().await;
+    }
 }
 
 #[tokio::test]

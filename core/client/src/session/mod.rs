@@ -225,7 +225,9 @@ impl<'a> Session<'a> {
     fn leave(&mut self, stop: Stop) {
         let timeout = match &stop {
             Stop::Disconnect { timeout, .. } => *timeout,
-            Stop::Shutdown | Stop::GaveUp(_) => self.shared.options.disconnect_timeout,
+            Stop::Shutdown => self.shared.options.disconnect_timeout,
+            // Whoever waited for the connection is told when it is gone, and their time is up.
+            Stop::GaveUp(_) => Duration::ZERO,
         };
         // No new messages; those queued are still written.
         self.shared.outbox.shut(&Error::new(ErrorKind::Closed, "the client was disconnected"));
@@ -339,6 +341,10 @@ impl<'a> Session<'a> {
                 let mut waiter = Some(next);
                 if let Poll::Ready(stop) = control.expire_waiters(&mut waiter) {
                     self.leave(stop);
+                    // The close frame, where there is room for it.
+                    if let Err(error) = self.write(context) {
+                        return Poll::Ready(self.broken(error));
+                    }
                 }
                 next = waiter.unwrap_or(next);
             }
