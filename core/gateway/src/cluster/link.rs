@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -35,6 +35,14 @@ struct Reading {
     partial: HashMap<(MemberId, Purpose), Vec<u8>>,
     /// To how many a message was delivered, by its sender and name.
     delivered: HashMap<(MemberId, u64), usize>,
+}
+
+impl Reading {
+    /// Of a gateway that is gone, nothing more comes.
+    fn forget(&mut self, id: MemberId) {
+        self.partial.retain(|(from, _), _| *from != id);
+        self.delivered.retain(|(from, _), _| *from != id);
+    }
 }
 
 impl Cluster {
@@ -102,10 +110,11 @@ impl Cluster {
         let Connected { socket, early, info, .. } = connected;
         let _down = Down(self);
         let (read, write) = tokio::io::split(socket);
+        let reading = Mutex::default();
         tokio::select! {
             why = self.write_all(write) => why,
-            why = self.read_all(read, early, info.max_payload, shared) => why,
-            why = self.watch(shared) => why,
+            why = self.read_all(read, early, info.max_payload, &reading, shared) => why,
+            why = self.watch(&reading, shared) => why,
         }
     }
 
@@ -169,37 +178,12 @@ impl Cluster {
         mut socket: ReadHalf<Box<dyn Socket>>,
         mut buffer: BytesMut,
         mut most: usize,
+        reading: &Mutex<Reading>,
         shared: &Shared,
     ) -> String {
-        let mut reading = Reading::default();
         loop {
-            loop {
-                let length = match parse(&buffer, most) {
-                    Ok(None) => break,
-                    Err(error) => return error.to_string(),
-                    Ok(Some((length, said))) => {
-                        match said {
-                            Said::Message { subject, sid, payload } => {
-                                self.message(subject, Purpose::of(sid), payload, &mut reading, shared);
-                            }
-                            Said::Pong => self.pong(),
-                            Said::Ping => {
-                                self.state().out.extend_from_slice(b"PONG\r\n");
-                                self.wake.notify_one();
-                            }
-                            Said::Error(text) => self.complaint(text),
-                            Said::Info(text) => {
-                                if let Ok(info) = serde_json::from_str::<Info>(text) {
-                                    most = info.max_payload;
-                                    self.state().max_payload = most;
-                                }
-                            }
-                            Said::Ok => {}
-                        }
-                        length
-                    }
-                };
-                buffer.advance(length);
+            if let Err(why) = self.take(&mut buffer, &mut most, &mut locked(reading), shared) {
+                return why;
             }
             buffer.reserve(64 * 1024);
             match socket.read_buf(&mut buffer).await {
@@ -210,8 +194,40 @@ impl Cluster {
         }
     }
 
+    /// Takes all that has wholly come.
+    fn take(
+        &self,
+        buffer: &mut BytesMut,
+        most: &mut usize,
+        reading: &mut Reading,
+        shared: &Shared,
+    ) -> Result<(), String> {
+        while let Some((length, said)) = parse(buffer, *most).map_err(|error| error.to_string())? {
+            match said {
+                Said::Message { subject, sid, payload } => {
+                    self.message(subject, Purpose::of(sid), payload, reading, shared);
+                }
+                Said::Pong => self.pong(),
+                Said::Ping => {
+                    self.state().out.extend_from_slice(b"PONG\r\n");
+                    self.wake.notify_one();
+                }
+                Said::Error(text) => self.complaint(text),
+                Said::Info(text) => {
+                    if let Ok(info) = serde_json::from_str::<Info>(text) {
+                        *most = info.max_payload;
+                        self.state().max_payload = *most;
+                    }
+                }
+                Said::Ok => {}
+            }
+            buffer.advance(length);
+        }
+        Ok(())
+    }
+
     /// Watches over the server and the other gateways.
-    async fn watch(&self, shared: &Shared) -> String {
+    async fn watch(&self, reading: &Mutex<Reading>, shared: &Shared) -> String {
         let beat = self.options.member_timeout / 5;
         let mut ticks = tokio::time::interval(beat.min(self.options.timeout / 5));
         let mut beaten = Instant::now();
@@ -236,6 +252,7 @@ impl Cluster {
             let silent = self.members().silent(now, self.options.member_timeout);
             for id in silent {
                 warn!(gateway = format!("{id:016x}"), "a gateway has gone without a word");
+                locked(reading).forget(id);
                 let gone = self.members().forget(id);
                 self.changed(gone, shared);
             }
@@ -345,7 +362,10 @@ impl Cluster {
             Word::Snapshot { connections, first, last } => self.members().snapshot(from, connections, first, last),
             Word::Joined { connection } => self.members().joined(from, connection).into_iter().collect(),
             Word::Left { id } => self.members().left(from, &id).into_iter().collect(),
-            Word::Bye => self.members().forget(from),
+            Word::Bye => {
+                reading.forget(from);
+                self.members().forget(from)
+            }
             Word::Call { number, app, what } => {
                 let count = shared.apps.get(&app).map_or(0, |app| match what {
                     Call::Delivered { message } => reading.delivered.remove(&(from, message)).unwrap_or(0),
@@ -386,6 +406,11 @@ impl Cluster {
         self.metrics.nats_connected.set(0);
         lost.iter().for_each(|barrier| barrier.resolve(false));
     }
+}
+
+/// For no longer than it takes to take what has come: one task does all this.
+fn locked(reading: &Mutex<Reading>) -> MutexGuard<'_, Reading> {
+    reading.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Marks the connection as lost, however serving it ends.
@@ -468,6 +493,8 @@ mod tests {
                 let bye = serde_json::to_vec(&Spoken { from, word: Word::Bye }).unwrap();
                 cluster.message("realtime.members", Purpose::Deliver, &bye, &mut reading, &world.shared);
             }
+            let mut left = reading.partial.keys().map(|(from, _)| from).chain(reading.delivered.keys().map(|(from, _)| from));
+            prop_assert!(left.all(|from| !(1..4).contains(from)));
             let members = cluster.members();
             prop_assert_eq!(members.count(), 0);
             for (app, subject) in ["app", "another"].into_iter().flat_map(|app| ["x", "y"].map(|subject| (app, subject))) {
