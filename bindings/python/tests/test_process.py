@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+import realtime_pubsub
 from realtime_pubsub import LocalGateway, RealtimeClient
 
 
@@ -282,18 +283,42 @@ def test_importing_is_quick():
     assert min(float(python(program)) for _ in range(5)) < 0.25
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
-def test_a_connected_client_takes_little_memory(realtime_gateway):
-    """At most 12 MiB more than an interpreter that runs an empty event loop, TLS and all."""
-    reading = """
-        import asyncio
+without_asyncio = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio's TimeoutError is the package's there")
+RESIDENT = """
         def resident():
             with open("/proc/self/status") as status:
                 return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+"""
+
+
+@without_asyncio
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_a_connected_client_takes_little_memory(realtime_gateway):
+    """At most 12 MiB more than an interpreter that does nothing, TLS and all."""
+    bare = RESIDENT + "        print(resident())"
+    connected = f"""
+        from realtime_pubsub import BlockingClient
+        with BlockingClient({realtime_gateway.url()!r}) as client:
+            client.subscribe_remote_topic("chat")
+            client.publish("chat", "x").wait_for_ack()
+            print(resident())
+    """
+    empty, with_client = float(python(bare)), float(python(RESIDENT + connected))
+    assert with_client - empty < 12, f"{with_client:.1f} MiB, {empty:.1f} MiB without"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_a_connected_client_takes_little_memory_beside_asyncio(realtime_gateway):
+    """At most 12 MiB more than an interpreter that runs an empty event loop."""
+    loop = (
+        RESIDENT
+        + """
+        import asyncio
         async def main():
             await asyncio.sleep(0)
             print(resident())
     """
+    )
     connected = f"""
         from realtime_pubsub import RealtimeClient
         async def main():
@@ -303,5 +328,25 @@ def test_a_connected_client_takes_little_memory(realtime_gateway):
                 print(resident())
     """
     run = "\n        asyncio.run(main())\n"
-    empty, with_client = float(python(reading + run)), float(python(reading + connected + run))
+    empty, with_client = float(python(loop + run)), float(python(loop + connected + run))
     assert with_client - empty < 12, f"{with_client:.1f} MiB, {empty:.1f} MiB without"
+
+
+@without_asyncio
+def test_threads_alone_need_no_asyncio():
+    python("""
+        import sys
+        from realtime_pubsub import BlockingClient, LocalGateway
+        with LocalGateway() as gateway, BlockingClient(gateway.url()) as client:
+            client.publish("chat", "x").wait_for_ack()
+        assert "asyncio" not in sys.modules
+        import realtime_pubsub
+        assert {*realtime_pubsub.__all__} <= {*dir(realtime_pubsub)}
+        realtime_pubsub.RealtimeClient
+        assert "asyncio" in sys.modules
+    """)
+
+
+def test_a_misspelt_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'realtime_pubsub' has no attribute 'RealtimeClint'"):
+        realtime_pubsub.RealtimeClint  # noqa: B018

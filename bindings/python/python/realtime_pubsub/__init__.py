@@ -20,8 +20,11 @@ the same process, for tests. Every exception is a `RealtimeError` with the numbe
 from __future__ import annotations
 
 import atexit as _atexit
+import importlib as _importlib
 import os as _os
 from collections.abc import Mapping as _Mapping
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 try:
     from . import _native
@@ -35,7 +38,6 @@ if not _native.is_main_interpreter():
     raise ImportError("realtime_pubsub does not work in subinterpreters: use the main interpreter, or processes")
 
 from ._blocking import BlockingClient, BlockingMessageStream, BlockingServing, BlockingWaitFor
-from ._client import RealtimeClient, wait
 from ._config import ClientConfig, ClientOptions, UrlProvider, WebSocketOptions
 from ._errors import (
     ClosedError,
@@ -59,8 +61,11 @@ from ._errors import (
 from ._events import CloseEvent, ConnectionInfo, Lagged, PresenceMessage, Sender, State, StateChange, Stats
 from ._gateway import GatewayConnection, LocalGateway
 from ._native import Faults, IncomingMessage, MessageData, ResponseMessage
-from ._streams import MessageStream, Serving
-from ._waits import WaitFor
+
+if _TYPE_CHECKING:
+    from ._client import RealtimeClient, wait
+    from ._streams import MessageStream, Serving
+    from ._waits import WaitFor
 
 __version__: str = _native.__version__
 
@@ -110,6 +115,27 @@ __all__ = [
     "WouldDeadlockError",
     "wait",
 ]
+
+# What needs asyncio, which takes longer to import than all the rest: a program that has only threads does without.
+_LAZY = {
+    "MessageStream": "_streams",
+    "RealtimeClient": "_client",
+    "Serving": "_streams",
+    "WaitFor": "_waits",
+    "wait": "_client",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 _Mapping.register(MessageData)
 _atexit.register(_native.prepare_exit)

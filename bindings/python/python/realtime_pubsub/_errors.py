@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+import sys
 
 
 class RealtimeError(Exception):
@@ -46,7 +45,7 @@ class NotConnectedError(RealtimeError, ConnectionError):
 
 
 # Before Python 3.11 asyncio had a class of its own, which is what its users catch.
-if TYPE_CHECKING or issubclass(asyncio.TimeoutError, TimeoutError):
+if sys.version_info >= (3, 11):
 
     class WaitTimeoutError(RealtimeError, TimeoutError):
         """What was waited for did not come in time. It is a `TimeoutError` too."""
@@ -55,6 +54,7 @@ if TYPE_CHECKING or issubclass(asyncio.TimeoutError, TimeoutError):
         code = "TIMEOUT"
 
 else:
+    import asyncio
 
     class WaitTimeoutError(RealtimeError, TimeoutError, asyncio.TimeoutError):
         """What was waited for did not come in time. It is a `TimeoutError` too."""

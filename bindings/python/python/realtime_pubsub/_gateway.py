@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 from . import _native
@@ -125,6 +124,8 @@ class LocalGateway:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, without blocking the loop."""
+        import asyncio
+
         await asyncio.get_running_loop().run_in_executor(None, self.stop)
 
     def __repr__(self) -> str:
