@@ -138,7 +138,7 @@ pub(crate) unsafe fn read(from: *const rps_options) -> Result<Made> {
     let polled = flag("dispatch", given.dispatch)?;
     options.retry = flag("retry", given.retry)?;
     if flag("manual_kick", given.manual_kick)? {
-        options.kick = Kick::Manual { first: usize::MAX };
+        options.kick = Kick::Manual { published: None, asked: None };
     }
     options.tls.only_own_ca = flag("only_own_ca", given.only_own_ca)?;
     options.overflow = match given.overflow {

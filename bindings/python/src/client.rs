@@ -97,7 +97,7 @@ impl Core {
     #[new]
     fn new(py: Python<'_>, url: Option<&str>, options: &Bound<'_, PyDict>, manual_kick: bool) -> PyResult<Self> {
         let mut options = crate::options::read(options)?;
-        options.kick = if manual_kick { Kick::Manual { first: usize::MAX } } else { Kick::Auto };
+        options.kick = if manual_kick { Kick::Manual { published: None, asked: Some(32) } } else { Kick::Auto };
         let wake = Arc::new(Wake::default());
         let questions = Arc::new(Questions::default());
         let builder = Client::builder().options(options).runtime(realtime_pubsub::runtime::handle().or_raise(py)?);

@@ -217,7 +217,10 @@ pub enum Kick {
     /// from a loop of their own, where a wake for each costs more than all the rest.
     Manual {
         /// Also once, when so many were published since the last `kick`: writing begins while a long burst goes on.
-        first: usize,
+        published: Option<usize>,
+        /// Also once, when replies to so many are awaited since: a peer takes its time to answer, which it had better
+        /// spend while the burst goes on. Acks come so fast that splitting a burst may cost more than it gains.
+        asked: Option<usize>,
     },
 }
 

@@ -48,13 +48,20 @@ enum Gate {
     Shut(Error),
 }
 
+/// What came since the last [`end_burst`](Outbox::end_burst).
+#[derive(Default)]
+struct Burst {
+    published: usize,
+    /// Replies that are awaited.
+    asked: usize,
+}
+
 struct State {
     items: VecDeque<Item>,
     /// How many messages and bytes wait: in `items`, with the connection, or with `retry` for their acks.
     messages: usize,
     bytes: usize,
-    /// How many messages came since the last [`end_burst`](Outbox::end_burst).
-    burst: usize,
+    burst: Burst,
     gate: Gate,
 }
 
@@ -82,7 +89,13 @@ impl Outbox {
             kick: options.kick,
         };
         let outbox = Outbox {
-            state: Lock::new(State { items: VecDeque::new(), messages: 0, bytes: 0, burst: 0, gate: Gate::Queueing }),
+            state: Lock::new(State {
+                items: VecDeque::new(),
+                messages: 0,
+                bytes: 0,
+                burst: Burst::default(),
+                gate: Gate::Queueing,
+            }),
             room: Notify::new(),
             kicker: Arc::clone(kicker),
             options: limits,
@@ -121,10 +134,10 @@ impl Outbox {
         }
         state.messages += 1;
         state.bytes += frame.len();
-        state.burst = state.burst.saturating_add(1);
+        state.burst.published = state.burst.published.saturating_add(1);
         let kick = match self.options.kick {
             Kick::Auto => true,
-            Kick::Manual { first } => state.burst == first || state.bytes >= KICK_BYTES,
+            Kick::Manual { published, .. } => published == Some(state.burst.published) || state.bytes >= KICK_BYTES,
         };
         let frame = std::mem::take(frame);
         state.items.push_back(Item::Message { frame, receipt: Arc::clone(receipt), expires });
@@ -135,9 +148,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Somebody waits for a reply to a message.
+    pub(crate) fn asked(&self) {
+        let Kick::Manual { asked: Some(limit), .. } = self.options.kick else { return };
+        let mut state = self.state.lock();
+        state.burst.asked = state.burst.asked.saturating_add(1);
+        let kick = state.burst.asked == limit;
+        drop(state);
+        if kick {
+            self.kicker.kick();
+        }
+    }
+
     /// With [`Kick::Manual`]: what came is all that comes for now.
     pub(crate) fn end_burst(&self) {
-        self.state.lock().burst = 0;
+        self.state.lock().burst = Burst::default();
         self.kicker.kick();
     }
 

@@ -4,15 +4,15 @@
 //! however late somebody asks for it. It settles once: acknowledged, timed out, connection lost, closed.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::deadlines::{Deadline, Expire};
+use crate::deadlines::{Deadline, Expire, due};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Entry, Settled};
 use crate::message::ResponseMessage;
@@ -179,6 +179,24 @@ impl Receipt {
             }
         }
         woken
+    }
+
+    /// Registers who waits for what has not come.
+    pub(crate) fn await_answer(
+        self: &Arc<Self>,
+        mut answers: MutexGuard<'_, Answers>,
+        what: What,
+        timeout: Duration,
+        waiter: Waiter,
+    ) -> Deadline {
+        let deadline = Deadline { at: due(timeout), key: self.shared.deadlines.key() };
+        answers.waiting.push(Waiting { what, deadline, waiter });
+        self.shared.deadlines.insert(deadline, Arc::clone(self) as Arc<dyn Expire>);
+        drop(answers);
+        if what == What::Reply {
+            self.shared.outbox.asked();
+        }
+        deadline
     }
 
     pub(crate) fn forget(&self, key: u64) {

@@ -11,12 +11,12 @@ use futures_util::Stream;
 use tokio::time::Instant;
 
 use crate::block::block_on;
-use crate::deadlines::{Deadline, Expire, due};
+use crate::deadlines::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_wait::EventWait;
 use crate::inbox::{Entry, Settled};
 use crate::message::ResponseMessage;
-use crate::receipt::{Receipt, Share, Waiter, Waiting, What};
+use crate::receipt::{Receipt, Share, Waiter, What};
 
 /// A message on its way: wait for the gateway's ack, for a peer's reply, or for both. The seed's `WaitFor`.
 ///
@@ -81,17 +81,16 @@ impl WaitFor {
     fn notify(&self, what: What, token: u64, timeout: Option<Duration>) -> Ticket {
         let receipt = &self.share.0;
         let shared = &receipt.shared;
-        let deadline =
-            Deadline { at: due(timeout.unwrap_or(shared.options.wait_timeout)), key: shared.deadlines.key() };
         let mut answers = receipt.answers.lock();
-        if let Some(outcome) = answers.take(what) {
+        let key = if let Some(outcome) = answers.take(what) {
             drop(answers);
             shared.inbox.push(&mut vec![Entry::Settled { token, outcome }]);
+            shared.deadlines.key()
         } else {
-            answers.waiting.push(Waiting { what, deadline, waiter: Waiter::Inbox(token) });
-            shared.deadlines.insert(deadline, Arc::clone(receipt) as Arc<dyn Expire>);
-        }
-        Ticket(TicketKind::Receipt { share: self.share.clone(), key: deadline.key })
+            let timeout = timeout.unwrap_or(shared.options.wait_timeout);
+            receipt.await_answer(answers, what, timeout, Waiter::Inbox(token)).key
+        };
+        Ticket(TicketKind::Receipt { share: self.share.clone(), key })
     }
 }
 
@@ -135,7 +134,6 @@ impl Wait {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Settled>> {
         let receipt = &self.share.0;
-        let deadlines = &receipt.shared.deadlines;
         let mut answers = receipt.answers.lock();
         if let Some(outcome) = answers.take(self.what) {
             drop(answers);
@@ -143,11 +141,8 @@ impl Wait {
             return Poll::Ready(outcome);
         }
         let Some(deadline) = self.deadline else {
-            let deadline = Deadline { at: due(self.timeout), key: deadlines.key() };
-            self.deadline = Some(deadline);
             let waiter = Waiter::Task(Some(context.waker().clone()));
-            answers.waiting.push(Waiting { what: self.what, deadline, waiter });
-            deadlines.insert(deadline, Arc::clone(receipt) as Arc<dyn Expire>);
+            self.deadline = Some(receipt.await_answer(answers, self.what, self.timeout, waiter));
             return Poll::Pending;
         };
         if Instant::now() >= deadline.at {

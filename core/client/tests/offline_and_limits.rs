@@ -63,7 +63,7 @@ async fn a_full_outbox_refuses_at_once_or_waits_for_room() {
     let world = World::new().await;
     let client = connected(world.builder("alice").with(|options| {
         options.outbox_messages = 8;
-        options.kick = Kick::Manual { first: usize::MAX };
+        options.kick = Kick::Manual { published: None, asked: None };
     }))
     .await;
     let waiters: Vec<_> = (0..8).map(|number| client.publish("x", number).enqueue().unwrap()).collect();
@@ -78,15 +78,22 @@ async fn a_full_outbox_refuses_at_once_or_waits_for_room() {
 #[tokio::test]
 async fn a_long_burst_begins_to_be_written_before_it_is_kicked() {
     let world = World::new().await;
-    let client = connected(world.builder("alice").with(|options| options.kick = Kick::Manual { first: 3 })).await;
-    for _ in 0..2 {
+    let client = connected(
+        world.builder("alice").with(|options| options.kick = Kick::Manual { published: Some(3), asked: Some(2) }),
+    )
+    .await;
+    for round in 0..4 {
         // A new burst, behind all that wakes the connection.
         client.kick();
         client.flush().await.unwrap();
-        let waiters: Vec<_> = (0..3).map(|number| client.publish("x", number).enqueue().unwrap()).collect();
+        let asks = round % 2 == 1;
+        let waiters: Vec<_> =
+            (0..if asks { 2 } else { 3 }).map(|number| client.publish("x", number).enqueue().unwrap()).collect();
+        let tickets: Vec<_> = waiters.iter().filter(|_| asks).map(|waiter| waiter.notify_reply(0, None)).collect();
         for waiter in &waiters {
             waiter.wait_for_ack().await.unwrap();
         }
+        drop(tickets);
     }
 }
 
