@@ -162,8 +162,13 @@ impl Outbox {
 
     /// With [`Kick::Manual`]: what came is all that comes for now.
     pub(crate) fn end_burst(&self) {
-        self.state.lock().burst = Burst::default();
-        self.kicker.kick();
+        let mut state = self.state.lock();
+        state.burst = Burst::default();
+        let taken = state.items.is_empty();
+        drop(state);
+        if !taken {
+            self.kicker.kick();
+        }
     }
 
     /// Queues what is no message; it takes no room.
