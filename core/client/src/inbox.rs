@@ -82,6 +82,8 @@ struct Queue {
     blocked: bool,
     closed: bool,
     waker: Option<Waker>,
+    /// How many threads wait: telling nobody would still be a system call.
+    waiting: usize,
 }
 
 /// A client's queue of deliveries, for a consumer that drains it itself, as the language bindings do. Rust programs use
@@ -123,7 +125,7 @@ impl Inbox {
     /// registration counts. If there is something already, it is called at once.
     pub fn on_ready(&self, wake: impl Fn() + Send + Sync + 'static) {
         if self.ready.set(Box::new(wake)).is_ok() && self.wants_drain() {
-            self.wake(None);
+            self.wake(false, None);
         }
     }
 
@@ -132,8 +134,10 @@ impl Inbox {
         !queue.is_empty() || queue.closed
     }
 
-    fn wake(&self, waker: Option<Waker>) {
-        self.arrived.notify_one();
+    fn wake(&self, waiting: bool, waker: Option<Waker>) {
+        if waiting {
+            self.arrived.notify_one();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -162,9 +166,10 @@ impl Inbox {
         let woken =
             (was_empty && !queue.is_empty()) || (queue.settled_only && none_settled && !queue.settled.is_empty());
         let waker = if woken { queue.waker.take() } else { None };
+        let waiting = queue.waiting > 0;
         drop(queue);
         if woken {
-            self.wake(waker);
+            self.wake(waiting, waker);
         }
         dropped
     }
@@ -269,14 +274,16 @@ impl Inbox {
 
     /// Waits until there is something to drain, the inbox closes, or the time is up. Says whether there is something.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        let queue = self.lock();
+        let mut queue = self.lock();
+        queue.waiting += 1;
         let empty = |queue: &mut Queue| queue.is_empty() && !queue.closed;
-        let queue = match timeout {
+        let mut queue = match timeout {
             None => self.arrived.wait_while(queue, empty).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
                 self.arrived.wait_timeout_while(queue, timeout, empty).unwrap_or_else(PoisonError::into_inner).0
             }
         };
+        queue.waiting -= 1;
         !queue.is_empty()
     }
 
@@ -301,7 +308,7 @@ impl Inbox {
         let waker = queue.waker.take();
         drop(queue);
         self.arrived.notify_all();
-        self.wake(waker);
+        self.wake(false, waker);
         self.kicker.kick();
     }
 
