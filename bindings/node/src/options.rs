@@ -144,7 +144,7 @@ impl NativeOptions {
         options.tls.client_cert_pem = pem(&self.cert);
         options.tls.client_key_pem = pem(&self.key);
         // JavaScript kicks once for all that it publishes in a turn, and in a long one once before.
-        options.kick = Kick::Manual { published: Some(32), asked: None };
+        options.kick = Kick::Manual { published: Some(32), asked: Some(24) };
         Ok(())
     }
 
