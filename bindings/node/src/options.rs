@@ -143,7 +143,7 @@ impl NativeOptions {
         options.tls.only_own_ca = self.only_own_ca.unwrap_or(false);
         options.tls.client_cert_pem = pem(&self.cert);
         options.tls.client_key_pem = pem(&self.key);
-        // JavaScript kicks once for all that it publishes in a turn, and in a long one once before.
+        // JavaScript kicks once for all that it publishes in a turn; in a long one, writing begins before its end.
         options.kick = Kick::Manual { published: Some(32), asked: Some(24) };
         Ok(())
     }
