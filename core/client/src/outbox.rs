@@ -165,11 +165,15 @@ impl Outbox {
     /// With [`Kick::Manual`]: what came is all that comes for now.
     pub(crate) fn end_burst(&self) {
         let mut state = self.state.lock();
-        state.burst = Burst::default();
+        let burst = std::mem::take(&mut state.burst);
         let taken = state.items.is_empty();
         drop(state);
         if !taken {
             self.kicker.kick();
+            if burst.published == 1 {
+                // As in `asked`: whoever publishes one message has nothing better to do than to wait for its answer.
+                std::thread::yield_now();
+            }
         }
     }
 
