@@ -312,6 +312,7 @@ impl Cluster {
         let Some(mut body) = payload.get(head..) else { return };
         let mut whole = Vec::new();
         if flags & (MORE | CONTINUED) != 0 {
+            self.members().heard_in_part(from, Instant::now());
             if flags & CONTINUED == 0 {
                 reading.partial.insert((from, purpose), Vec::new());
             }

@@ -133,6 +133,13 @@ impl Members {
         !member.complete && member.partial.is_none()
     }
 
+    /// Notes a part of a message: behind a long one, no other sign of life comes through.
+    pub(super) fn heard_in_part(&mut self, id: MemberId, now: Instant) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.heard = now;
+        }
+    }
+
     /// Gives everybody time from now: while NATS was away, nobody could be heard.
     pub(super) fn pardon(&mut self, now: Instant) {
         self.members.values_mut().for_each(|member| member.heard = now);
@@ -281,6 +288,17 @@ mod tests {
         let mut all: Vec<_> = changes.into_iter().map(|change| (change.client, change.connected)).collect();
         all.sort();
         all
+    }
+
+    #[test]
+    fn a_part_of_a_message_is_a_sign_of_life_of_a_gateway_that_is_known() {
+        let (mut members, start, limit) = (Members::default(), Instant::now(), Duration::from_secs(15));
+        members.heard(7, start);
+        members.heard_in_part(7, start + limit);
+        members.heard_in_part(8, start + limit);
+        assert!(members.silent(start + 2 * limit, limit).is_empty());
+        assert_eq!(members.silent(start + 3 * limit, limit), [7]);
+        assert_eq!(members.count(), 1);
     }
 
     #[test]
