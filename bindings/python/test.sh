@@ -2,8 +2,10 @@
 # The Python package: built in the dev profile into a virtual environment of its own, then formatting, lints, types,
 # stubs, and the tests, the examples and the guide among them. Ends with `N passed, N failed`.
 #
-# REALTIME_LEAKS=full makes the leak tests long. PYTHONS="python3.10 python3.13" runs the tests with these as well, on the
-# wheel that is built once for all.
+#   bindings/python/test.sh [PYTHON]...
+#
+# With interpreters named, such as `python3.10 python3.13 python3.14t`, only the tests, with each of them: on the wheel that
+# is built once for all, or on one of its own where there is no GIL. REALTIME_LEAKS=full makes the leak tests long.
 set -uo pipefail
 cd "$(dirname "$0")"
 target=$(realpath -m "${CARGO_TARGET_DIR:-../../target}")
@@ -30,24 +32,6 @@ check() {
     if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "-- $name FAILED"; fi
 }
 
-install_wheel() {
-    "$1" -m venv "$2" &&
-        "$2/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools" "$wheels"/*.whl
-}
-
-if ! maturin develop --quiet --locked --target-dir "$target"; then
-    echo "the extension does not build"
-    echo "0 passed, 1 failed"
-    exit 1
-fi
-check "ruff check" ruff check --quiet .
-# Programs to read: their functions need no docstrings of their own.
-check "ruff check, examples" ruff check --quiet --config pyproject.toml --config 'lint.isort.known-local-folder = ["place"]' \
-    --ignore D103,SIM105 ../../examples/python
-check "ruff format" ruff format --quiet --check --config pyproject.toml . ../../examples/python
-check "mypy --strict" mypy -p realtime_pubsub
-check "stubtest" python -m mypy.stubtest realtime_pubsub --allowlist stubtest-allowlist.txt
-
 report=$(mktemp)
 wheels=$(mktemp -d)
 trap 'rm -rf "$report" "$wheels"' EXIT
@@ -68,15 +52,38 @@ PYTHON
     )
     passed=$((passed + tests)) failed=$((failed + broken))
 }
-echo "-- pytest"
-run_tests "$venv"
-if [ -n "${PYTHONS:-}" ]; then
-    check "the wheel" maturin build --quiet --locked --target-dir "$target" --out "$wheels"
-    for other in $PYTHONS; do
-        echo "-- pytest, $("$other" --version)"
-        check "install the wheel" install_wheel "$other" "$wheels/venv-${other##*/}"
-        run_tests "$wheels/venv-${other##*/}"
+
+# try_wheel PYTHON: the tests, with this interpreter and the wheel it would get.
+try_wheel() {
+    local python=$1 environment=$wheels/${1##*/} wheel=$wheels/abi3 interpreter=$venv/bin/python
+    if "$python" -c 'import sysconfig, sys; sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))'; then
+        wheel=$environment.wheel interpreter=$python
+    fi
+    { [ -e "$wheel" ] || maturin build --quiet --locked --target-dir "$target" --out "$wheel" --interpreter "$interpreter"; } &&
+        "$python" -m venv "$environment" &&
+        "$environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools" "$wheel"/*.whl &&
+        run_tests "$environment"
+}
+
+if [ $# -gt 0 ]; then
+    for other in "$@"; do
+        check "pytest, $("$other" -VV | head -1)" try_wheel "$other"
     done
+else
+    if ! maturin develop --quiet --locked --target-dir "$target"; then
+        echo "the extension does not build"
+        echo "0 passed, 1 failed"
+        exit 1
+    fi
+    check "ruff check" ruff check --quiet .
+    # Programs to read: their functions need no docstrings of their own.
+    check "ruff check, examples" ruff check --quiet --config pyproject.toml --config 'lint.isort.known-local-folder = ["place"]' \
+        --ignore D103,SIM105 ../../examples/python
+    check "ruff format" ruff format --quiet --check --config pyproject.toml . ../../examples/python
+    check "mypy --strict" mypy -p realtime_pubsub
+    check "stubtest" python -m mypy.stubtest realtime_pubsub --allowlist stubtest-allowlist.txt
+    echo "-- pytest"
+    run_tests "$venv"
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from realtime_pubsub import (
     BlockingClient,
+    ClosedError,
     ConnectionLostError,
     InternalError,
     NotConnectedError,
@@ -179,6 +181,112 @@ def test_many_threads_use_one_client(realtime_blocking_client):
         assert client.stats().acks == 400
 
 
+def in_threads(count, work):
+    """Runs `work` in so many threads at once, and gives what it returned."""
+    begin, results = threading.Barrier(count), []
+
+    def run():
+        begin.wait()
+        results.append(work())
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(results) == count
+    return results
+
+
+def test_threads_that_share_a_stream_get_each_message_once(realtime_blocking_client):
+    with realtime_blocking_client() as client, client.messages("chat.*") as stream:
+        client.subscribe_remote_topic("chat")
+        for number in range(3000):
+            client.publish("chat", number)
+        left = threading.Semaphore(3000)
+
+        def work():
+            mine = []
+            while left.acquire(blocking=False):
+                mine.append(next(stream).payload)
+            return mine
+
+        taken = in_threads(4, work)
+        assert sorted(number for mine in taken for number in mine) == list(range(3000))
+
+
+def test_one_of_several_threads_takes_a_listener_off(realtime_blocking_client):
+    client = realtime_blocking_client()
+    for _ in range(50):
+        listener = client.on("chat.*", print)
+        assert sorted(in_threads(4, lambda taken=listener: client.off(taken))) == [False, False, False, True]
+
+
+def test_listeners_that_come_and_go_in_several_threads_miss_no_message_of_others(realtime_blocking_client):
+    with realtime_blocking_client() as client:
+        client.subscribe_remote_topic("chat")
+        heard, all_heard = [], threading.Event()
+
+        @client.on("chat.*")
+        def note(message):
+            heard.append(message.payload)
+            if len(heard) == 800:
+                all_heard.set()
+
+        def work():
+            for _ in range(200):
+                passing = client.on("chat.**", lambda message: message.payload)
+                client.once("chat.*", lambda message: message.payload)
+                client.publish("chat", 1).wait_for_ack()
+                client.off(passing)
+
+        in_threads(4, work)
+        assert all_heard.wait(10)
+        assert heard == [1] * 800
+        client.off("chat.*", note)
+
+
+def test_a_client_that_several_threads_connect_and_disconnect_works_in_the_end(realtime_gateway):
+    client = BlockingClient(url_provider=lambda: realtime_gateway.url("often"))
+
+    def work():
+        for _ in range(10):
+            # Whoever is disconnected by another meanwhile is told so.
+            with contextlib.suppress(ClosedError):
+                client.connect()
+            client.disconnect()
+
+    in_threads(4, work)
+    heard = threading.Event()
+    client.on("chat.*", lambda message: heard.set())
+    with client:
+        client.subscribe_remote_topic("chat")
+        client.publish("chat", 1).wait_for_ack()
+        assert heard.wait(5)
+
+
+def test_a_listener_may_disconnect_and_connect_again_later(realtime_gateway):
+    client = BlockingClient(url_provider=lambda: realtime_gateway.url("again"))
+    sessions, again = [], threading.Event()
+
+    @client.on("session.started")
+    def reconnect(info):
+        sessions.append(info)
+        if len(sessions) > 1:
+            again.set()
+            return
+        client.disconnect()
+        # The thread that asks the provider has ended by now.
+        for thread in threading.enumerate():
+            if thread.name == "realtime-url":
+                thread.join(5)
+        client.connect()
+
+    client.connect()
+    assert again.wait(5)
+    client.disconnect()
+
+
 def test_a_blocked_wait_lets_other_threads_run(realtime_blocking_client, realtime_gateway):
     realtime_gateway.faults.drop_acks()
     with realtime_blocking_client() as client:
@@ -238,7 +346,7 @@ def test_dropped_clients_take_their_threads_with_them(realtime_gateway):
     for _ in range(10):
         client = BlockingClient(realtime_gateway.url())
         client.connect()
-    thread = client._thread
+    (thread,) = client._threads.values()
     del client
     gc.collect()
     thread.join(5)

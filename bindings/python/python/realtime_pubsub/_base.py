@@ -180,17 +180,22 @@ class BaseClient:
         With a name alone all listeners of that name go. Says whether there was one. A call that is running goes on.
         """
         if isinstance(listener, int):
-            found = [listener] if listener in self._listeners else []
+            numbers = [listener]
         else:
-            found = [
+            numbers = [
                 number
                 for number, known in list(self._listeners.items())
                 if known.pattern == listener and (callback is None or known.callback == callback)
             ]
-        for number in found:
-            self._listeners.pop(number).active = False
-            self._core.off(number)
-        return bool(found)
+        found = False
+        for number in numbers:
+            # Of several threads that take it off, one does.
+            known = self._listeners.pop(number, None)
+            if known is not None:
+                known.active = False
+                self._core.off(number)
+                found = True
+        return found
 
     def _deliver(self, groups: Groups) -> Delivery:
         """Calls the listeners. Yields what they return, where that is to be awaited, before it goes on."""

@@ -15,6 +15,9 @@ from ._events import ConnectionInfo
 from ._listeners import Listener, arguments
 from ._native import Core, IncomingMessage, Op, Receipt, ResponseMessage, Stream
 
+LISTENERS, PROVIDER = "realtime-listeners", "realtime-url"
+"""The threads of a client."""
+
 
 class BlockingWaitFor:
     """A message on its way, as `WaitFor`, for threads."""
@@ -62,11 +65,15 @@ class BlockingWaitFor:
 
 
 class BlockingMessageStream:
-    """The messages that match a pattern, from when it was made: an iterator that waits."""
+    """The messages that match a pattern, from when it was made: an iterator that waits.
+
+    Several threads may share it: each message goes to one of them.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._taken: deque[IncomingMessage] = deque()
+        self._filling = threading.Lock()
 
     def __iter__(self) -> Iterator[IncomingMessage]:
         """This."""
@@ -74,11 +81,17 @@ class BlockingMessageStream:
 
     def __next__(self) -> IncomingMessage:
         """The next message."""
-        if not self._taken:
-            self._taken.extend(self._stream.block(256) or ())
-        if not self._taken:
-            raise StopIteration
-        return self._taken.popleft()
+        while True:
+            try:
+                return self._taken.popleft()
+            except IndexError:
+                # Threads may share the stream: one waits for messages, and the others for its.
+                with self._filling:
+                    if not self._taken:
+                        taken = self._stream.block(256)
+                        if taken is None:
+                            raise StopIteration from None
+                        self._taken.extend(taken)
 
     def close(self) -> None:
         """End the listening. A thread that waits for the next message sees the end."""
@@ -127,28 +140,38 @@ class BlockingClient(BaseClient):
 
     def _prepare(self) -> None:
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
         self._running = False
         weakref.finalize(self, self._core.wake).atexit = False
 
-    # ---- the thread
+    # ---- the threads
 
     def _listening(self) -> None:
         if self._running:
-            self._ensure_thread()
+            self._ensure_threads()
 
-    def _ensure_thread(self) -> None:
+    def _ensure_threads(self) -> None:
+        works = [(LISTENERS, _run)]
+        if self._provider is not None:
+            works.append((PROVIDER, _provide))
         with self._lock:
             self._running = True
-            if self._thread is None or not self._thread.is_alive():
-                arguments = (weakref.ref(self), self._core)
-                self._thread = threading.Thread(target=_run, args=arguments, name="realtime-listeners", daemon=True)
-                self._thread.start()
-                if self._provider is not None:
-                    threading.Thread(target=_provide, args=arguments, name="realtime-url", daemon=True).start()
+            for name, work in works:
+                thread = self._threads.get(name)
+                if thread is None or not thread.is_alive():
+                    thread = threading.Thread(target=work, args=(weakref.ref(self), self._core), name=name, daemon=True)
+                    self._threads[name] = thread
+                    thread.start()
+
+    def _may_end(self, name: str) -> bool:
+        """Whether the thread of this name is to end. From then on it counts as gone, so that a `connect` makes another."""
+        with self._lock:
+            if not self._running:
+                self._threads.pop(name, None)
+            return not self._running
 
     def _pump(self) -> bool:
-        """Tells the listeners what there is. Says whether to go on."""
+        """Tells the listeners what there is. Says whether there may be more."""
         groups, left = self._core.take(self._listeners, self._waits, BATCH, False)
         for awaitable in self._deliver(groups):
             getattr(awaitable, "close", bool)()
@@ -158,7 +181,7 @@ class BlockingClient(BaseClient):
         self._log()
         if left:
             self._core.wake()
-        return self._running or bool(left)
+        return bool(left)
 
     def _report(self, error: RealtimeError, listeners: list[Listener]) -> None:
         for awaitable in self._deliver([(tuple(listeners), [error])]):
@@ -172,14 +195,14 @@ class BlockingClient(BaseClient):
         Raises the last cause after `timeout` seconds (30): `HandshakeError`, `UrlProviderError` or
         `WaitTimeoutError`. In a running session it returns at once. Safe to call again, and after `disconnect`.
         """
-        self._ensure_thread()
+        self._ensure_threads()
         self._set_log_level()
         info: ConnectionInfo = self._core.connect(timeout).block()
         return info
 
     def start(self) -> None:
         """Begin to connect, without waiting, and go on for as long as it takes."""
-        self._ensure_thread()
+        self._ensure_threads()
         self._set_log_level()
         self._core.start()
 
@@ -189,9 +212,10 @@ class BlockingClient(BaseClient):
         Safe at any time, also from a listener. The client can connect again.
         """
         self._core.disconnect(timeout).block()
-        self._running = False
+        with self._lock:
+            self._running = False
+            thread = self._threads.get(LISTENERS)
         self._core.wake()
-        thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             # Not for ever: a listener may be waiting for the caller.
             thread.join(timeout=1)
@@ -371,12 +395,10 @@ class BlockingClient(BaseClient):
 
 def _run(reference: weakref.ref[BlockingClient], core: Core) -> None:
     """The listeners' thread. Holds the client only while there is something to tell."""
-    going = True
-    while going and core.wait(None):
+    while core.wait(None):
         client = reference()
-        if client is None:
+        if client is None or (not client._pump() and client._may_end(LISTENERS)):
             return
-        going = client._pump()
         del client
 
 
@@ -385,7 +407,7 @@ def _provide(reference: weakref.ref[BlockingClient], core: Core) -> None:
     while True:
         core.wait_for_url_request()
         client = reference()
-        if client is None or not client._running or client._provider is None:
+        if client is None or client._may_end(PROVIDER) or client._provider is None:
             return
         request = core.next_url_request()
         if request is not None:
