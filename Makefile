@@ -12,7 +12,7 @@ demo: ## Two clients talk through a gateway on this machine: publish, ack, reply
 test: ## Everything: formatting, lints, unit, doc, property and integration tests, all languages, with a summary
 	@scripts/test.sh
 
-test-%: ## One suite: test-rust, test-c, test-python, test-node, test-kotlin, test-swift, test-conformance, test-interop, test-cluster, test-console, test-packaging
+test-%: ## One suite: test-rust, test-c, test-python, test-free-threaded, test-node, test-kotlin, test-swift, test-conformance, test-interop, test-cluster, test-console, test-packaging
 	@scripts/test.sh $*
 
 bench: ## The client and the gateway beside bare tokio-tungstenite, in one table; ARGS=--json for JSON

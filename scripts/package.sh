@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what users install, for this platform:   scripts/package.sh [wheel|npm|c|kotlin|swift|crates|cli]...
+# Builds what users install, for this platform:   scripts/package.sh [wheel|free-threaded|npm|c|kotlin|swift|crates|cli]...
 #
 #   PROFILE   release (default) or dev        OUT   where to put it, default target/packages
 #
@@ -17,7 +17,7 @@ case $(uname -s) in
     *) echo "packages are made on Linux and macOS" >&2; exit 77 ;;
 esac
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
-[ $# -gt 0 ] || set -- wheel npm c kotlin swift crates cli
+[ $# -gt 0 ] || set -- wheel free-threaded npm c kotlin swift crates cli
 kinds=("$@") missing=()
 mkdir -p "$out"
 work=$(mktemp -d)
@@ -34,17 +34,29 @@ slim() {
 }
 archive() { tar -C "$work" --owner=0 --group=0 -czf "$out/$1.tar.gz" "$1"; }
 
-package_wheel() {
+maturin() {
     have python3 || return 77
     local venv=$target/package-venv tools=scripts/package-requirements.txt
     if ! cmp -s "$tools" "$venv/installed.txt"; then
         { rm -rf "$venv" && python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools"; } || return 77
         cp "$tools" "$venv/installed.txt"
     fi
-    rm -f "$out"/realtime_pubsub-*.{whl,tar.gz}
-    # maturin asks the wheel itself which manylinux it is good for, and names it so.
-    (cd bindings/python && PATH=$venv/bin:$PATH maturin build --quiet --locked --profile "$profile" --target-dir "$target" --out "$out")
-    (cd bindings/python && PATH=$venv/bin:$PATH maturin sdist --out "$out" 2>&1 | tail -1)
+    (cd bindings/python && PATH=$venv/bin:$PATH command maturin "$@" --out "$out")
+}
+# maturin asks the wheel itself which manylinux it is good for, and names it so.
+wheel() { maturin build --quiet --locked --profile "$profile" --target-dir "$target" "$@"; }
+
+package_wheel() {
+    rm -f "$out"/realtime_pubsub-*{-abi3-*.whl,.tar.gz}
+    wheel
+    maturin sdist 2>&1 | tail -1
+}
+
+package_free-threaded() {
+    local python
+    python=$(scripts/free-threaded-python.sh)
+    rm -f "$out"/realtime_pubsub-*-cp314t-*.whl
+    wheel --interpreter "$python"
 }
 
 package_npm() {

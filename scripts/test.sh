@@ -4,12 +4,13 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(rust cluster c python node kotlin swift conformance interop console packaging)
+suites=(rust cluster c python free-threaded node kotlin swift conformance interop console packaging)
 declare -A script=(
     [rust]=scripts/test-rust.sh
     [cluster]=core/gateway/test-cluster.sh
     [c]=bindings/c/test.sh
     [python]=bindings/python/test.sh
+    [free-threaded]=bindings/python/test-free-threaded.sh
     [node]=bindings/node/test.sh
     [kotlin]=bindings/uniffi/kotlin/test.sh
     [swift]=bindings/uniffi/swift/test.sh

@@ -22,7 +22,7 @@ build() {
     "${CC:-cc}" -O2 -Iinclude bindings/c/bench/bench.c -o "$work/bench-c" -L"$target/release" -lrealtime_pubsub -lpthread "-Wl,-rpath,$work"
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/bench/requirements.txt
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$target"/packages/realtime_pubsub-*.whl
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$target"/packages/realtime_pubsub-*-abi3-*.whl
     cargo build --quiet --release --locked --package realtime-pubsub-node
     (cd bindings/node && { [ -x node_modules/.bin/tsc ] || npm ci --silent; } && npx --no-install tsc -p .)
     (cd bindings/node/bench && npm ci --silent)

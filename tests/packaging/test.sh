@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the packages, installs each where nothing of the checkout is in reach, and runs the quick start of the README that is
-# in the package:   tests/packaging/test.sh [wheel|sdist|npm|c|kotlin|swift|crates|cli]...
+# in the package:   tests/packaging/test.sh [wheel|free-threaded|sdist|npm|c|kotlin|swift|crates|cli]...
 #
 #   PROFILE   dev (default: what the other suites have built already) or release
 #   BUILD=0   try the packages that are there
@@ -14,7 +14,7 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 # Those of the release profile are the ones that `make package` makes.
 packages=$target/packages
 [ "$PROFILE" = release ] || packages+=-$PROFILE
-[ $# -gt 0 ] || set -- wheel sdist npm c kotlin swift crates cli
+[ $# -gt 0 ] || set -- wheel free-threaded sdist npm c kotlin swift crates cli
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=()
@@ -29,12 +29,20 @@ newest() { find "$packages" -maxdepth 1 -name "$1" | head -1; }
 
 try_wheel() {
     local wheel venv=$work/wheel/venv
-    wheel=$(newest 'realtime_pubsub-*.whl')
+    wheel=$(newest 'realtime_pubsub-*-abi3-*.whl')
     python3 -m venv "$venv" && clean "$venv/bin/pip" install --quiet --disable-pip-version-check --no-index "$wheel" || return
     case $wheel in *-cp310-abi3-manylinux_*|*-cp310-abi3-macosx*) ;; *) echo "not an abi3 wheel for manylinux: $wheel"; return 1 ;; esac
     # The README of an installed wheel is in its metadata.
     sed '1,/^$/d' "$venv"/lib/python*/site-packages/realtime_pubsub-*.dist-info/METADATA >"$work/wheel/README.md"
     quick_start "$work/wheel/README.md" python >"$work/wheel/quick_start.py" && clean "$venv/bin/python" -W error -I quick_start.py | says_what_it_should
+}
+try_free-threaded() {
+    local python venv=$work/free-threaded/venv
+    python=$("$root/scripts/free-threaded-python.sh") && "$python" -m venv "$venv" &&
+        clean "$venv/bin/pip" install --quiet --disable-pip-version-check --no-index "$(newest 'realtime_pubsub-*-cp314t-manylinux_*.whl')" || return
+    quick_start "$root/bindings/python/README.md" python >quick_start.py &&
+        clean "$venv/bin/python" -W error -I quick_start.py | says_what_it_should &&
+        clean "$venv/bin/python" -W error -I -c 'import realtime_pubsub, sys; sys.exit(sys._is_gil_enabled())'
 }
 # Built by pip, from the sources in it and nothing else; only compiled dependencies are taken from where others left them.
 try_sdist() {

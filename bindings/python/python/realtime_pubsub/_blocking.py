@@ -140,35 +140,42 @@ class BlockingClient(BaseClient):
 
     def _prepare(self) -> None:
         self._lock = threading.Lock()
+        # All guarded by the lock. Several threads may connect and disconnect the client at once.
         self._threads: dict[str, threading.Thread] = {}
-        self._running = False
+        self._connecting = 0
+        self._started = False
         weakref.finalize(self, self._core.wake).atexit = False
 
     # ---- the threads
 
     def _listening(self) -> None:
-        if self._running:
-            self._ensure_threads()
+        with self._lock:
+            if self._threads:
+                self._ensure_threads()
 
     def _ensure_threads(self) -> None:
+        """To be called with the lock."""
         works = [(LISTENERS, _run)]
         if self._provider is not None:
             works.append((PROVIDER, _provide))
-        with self._lock:
-            self._running = True
-            for name, work in works:
-                thread = self._threads.get(name)
-                if thread is None or not thread.is_alive():
-                    thread = threading.Thread(target=work, args=(weakref.ref(self), self._core), name=name, daemon=True)
-                    self._threads[name] = thread
-                    thread.start()
+        for name, work in works:
+            thread = self._threads.get(name)
+            if thread is None or not thread.is_alive():
+                thread = threading.Thread(target=work, args=(weakref.ref(self), self._core), name=name, daemon=True)
+                self._threads[name] = thread
+                thread.start()
 
     def _may_end(self, name: str) -> bool:
-        """Whether the thread of this name is to end. From then on it counts as gone, so that a `connect` makes another."""
+        """Whether the thread of this name is to end. From then on it counts as gone, and who connects makes another."""
         with self._lock:
-            if not self._running:
-                self._threads.pop(name, None)
-            return not self._running
+            if self._core.state not in ("idle", "closed"):
+                # It is seen from the state from now on.
+                self._started = False
+                return False
+            if self._connecting or self._started:
+                return False
+            self._threads.pop(name, None)
+            return True
 
     def _pump(self) -> bool:
         """Tells the listeners what there is. Says whether there may be more."""
@@ -195,27 +202,37 @@ class BlockingClient(BaseClient):
         Raises the last cause after `timeout` seconds (30): `HandshakeError`, `UrlProviderError` or
         `WaitTimeoutError`. In a running session it returns at once. Safe to call again, and after `disconnect`.
         """
-        self._ensure_threads()
         self._set_log_level()
-        info: ConnectionInfo = self._core.connect(timeout).block()
+        with self._lock:
+            self._connecting += 1
+            self._ensure_threads()
+        try:
+            info: ConnectionInfo = self._core.connect(timeout).block()
+        finally:
+            with self._lock:
+                self._connecting -= 1
+            self._core.wake()
         return info
 
     def start(self) -> None:
         """Begin to connect, without waiting, and go on for as long as it takes."""
-        self._ensure_threads()
         self._set_log_level()
-        self._core.start()
+        with self._lock:
+            self._started = True
+            self._ensure_threads()
+            self._core.start()
 
     def disconnect(self, timeout: float | None = None) -> None:
         """Write what is queued, close the connection, and end all waits with `ClosedError`.
 
         Safe at any time, also from a listener. The client can connect again.
         """
-        self._core.disconnect(timeout).block()
         with self._lock:
-            self._running = False
-            thread = self._threads.get(LISTENERS)
+            self._started = False
+        self._core.disconnect(timeout).block()
         self._core.wake()
+        with self._lock:
+            thread = None if self._connecting or self._started else self._threads.get(LISTENERS)
         if thread is not None and thread is not threading.current_thread():
             # Not for ever: a listener may be waiting for the caller.
             thread.join(timeout=1)
