@@ -295,7 +295,7 @@ RESIDENT = """
 @without_asyncio
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
 def test_a_connected_client_takes_little_memory(realtime_gateway):
-    """At most 12 MiB more than an interpreter that does nothing, TLS and all. The code of a dev build alone is larger."""
+    """At most 12 MiB more than an interpreter that does nothing, TLS and all; in a dev build the code alone is more."""
     bound = 12 if os.path.getsize(realtime_pubsub._native.__file__) < 10 << 20 else 18
     bare = RESIDENT + "        print(resident())"
     connected = f"""

@@ -15,13 +15,14 @@ use crate::control::{Command, Control};
 use crate::deadlines::Deadlines;
 use crate::dial::Dialer;
 use crate::dispatch::Dispatcher;
+use crate::driver::Driver;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{ConnectionInfo, ControlEvent, Event, State};
 use crate::event_wait::{EventFuture, EventWait};
 use crate::inbox::{Capacity, Inbox};
 use crate::message::IncomingMessage;
 use crate::options::{Offline, Options, Overflow};
-use crate::outbox::{Item, Outbox, not_connected};
+use crate::outbox::{Item, Left, Outbox, not_connected};
 use crate::publish::{Publish, Reply};
 use crate::receipts::Receipts;
 use crate::registry::{ListenerId, Registry, Sink};
@@ -181,6 +182,7 @@ impl ClientBuilder {
             commands,
             outbox: Outbox::new(&options, &kicker),
             kicker,
+            driver: Driver::default(),
             receipts: Receipts::default(),
             registry,
             inbox: Arc::clone(&inbox),
@@ -353,8 +355,14 @@ impl Client {
     }
 
     /// With [`Kick::Manual`](crate::Kick::Manual): write what is queued.
+    ///
+    /// A message that came alone is written on this thread where that is possible.
     pub fn kick(&self) {
-        self.shared.outbox.end_burst();
+        match self.shared.outbox.end_burst() {
+            Left::Nothing => {}
+            Left::One if !self.shared.options.retry && self.shared.driver.write_here(&self.runtime) => {}
+            Left::One | Left::Many => self.shared.kicker.kick(),
+        }
     }
 
     // ---- remote topics

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use crate::shared::Kicker;
 
 /// How much of a message's size counts beyond its frame.
 const OVERHEAD: usize = 64;
+/// How much is handed over at a time, which may exceed an inbox's bounds by that. After so much the consumer had better
+/// begin while the rest is read.
+pub(crate) const HAND_OVER: usize = 128;
 
 /// One entry of an [`Inbox`].
 #[derive(Clone, Debug)]
@@ -92,6 +96,9 @@ pub struct Inbox {
     queue: Mutex<Queue>,
     arrived: Condvar,
     ready: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// The client's task is running: it calls `ready` when it has done its work, if by then that is `owed`.
+    held: AtomicBool,
+    owed: AtomicBool,
     capacity: Capacity,
     lagged_listeners: Option<Arc<Registry>>,
     kicker: Arc<Kicker>,
@@ -110,6 +117,8 @@ impl Inbox {
             queue: Mutex::default(),
             arrived: Condvar::new(),
             ready: OnceLock::new(),
+            held: AtomicBool::new(false),
+            owed: AtomicBool::new(false),
             capacity,
             lagged_listeners: registry,
             kicker,
@@ -125,7 +134,7 @@ impl Inbox {
     /// registration counts. If there is something already, it is called at once.
     pub fn on_ready(&self, wake: impl Fn() + Send + Sync + 'static) {
         if self.ready.set(Box::new(wake)).is_ok() && self.wants_drain() {
-            self.wake(false, None);
+            self.wake(false, None, true);
         }
     }
 
@@ -134,7 +143,7 @@ impl Inbox {
         !queue.is_empty() || queue.closed
     }
 
-    fn wake(&self, waiting: bool, waker: Option<Waker>) {
+    fn wake(&self, waiting: bool, waker: Option<Waker>, at_once: bool) {
         if waiting {
             self.arrived.notify_one();
         }
@@ -142,8 +151,31 @@ impl Inbox {
             waker.wake();
         }
         if let Some(ready) = self.ready.get() {
+            if !at_once && self.held.load(Ordering::SeqCst) {
+                self.owed.store(true, Ordering::SeqCst);
+                if self.held.load(Ordering::SeqCst) || !self.owed.swap(false, Ordering::SeqCst) {
+                    return;
+                }
+            }
             ready();
         }
+    }
+
+    /// From now on the consumer is told of what comes by [`release_wakes`](Self::release_wakes).
+    pub(crate) fn hold_wakes(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    /// Says whether it told the consumer.
+    pub(crate) fn release_wakes(&self) -> bool {
+        self.held.store(false, Ordering::SeqCst);
+        if self.owed.swap(false, Ordering::SeqCst)
+            && let Some(ready) = self.ready.get()
+        {
+            ready();
+            return true;
+        }
+        false
     }
 
     /// Pushes what came in one read. Empties `batch`. Says how many messages were dropped.
@@ -156,6 +188,7 @@ impl Inbox {
             batch.clear();
             return 0;
         }
+        let full = batch.len() >= HAND_OVER;
         let was_empty = queue.is_empty();
         let none_settled = queue.settled.is_empty();
         let lagged = queue.lagged;
@@ -169,7 +202,7 @@ impl Inbox {
         let waiting = queue.waiting > 0;
         drop(queue);
         if woken {
-            self.wake(waiting, waker);
+            self.wake(waiting, waker, full);
         }
         dropped
     }
@@ -308,7 +341,7 @@ impl Inbox {
         let waker = queue.waker.take();
         drop(queue);
         self.arrived.notify_all();
-        self.wake(false, waker);
+        self.wake(false, waker, true);
         self.kicker.kick();
     }
 
@@ -417,7 +450,7 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
     use crate::error::ErrorKind;
@@ -481,5 +514,30 @@ mod tests {
         assert_eq!(inbox.drain(100, &mut out), 0);
         assert_eq!(order(&out), [1, 3, -5]);
         assert_eq!(woken.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn a_consumer_is_told_when_the_task_is_done_and_of_a_full_batch_at_once() {
+        let inbox = inbox();
+        let woken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&woken);
+        inbox.on_ready(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        inbox.hold_wakes();
+        inbox.push(&mut vec![settled(1)]);
+        assert_eq!(woken.load(Ordering::Relaxed), 0);
+        assert!(inbox.release_wakes());
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        assert!(!inbox.release_wakes(), "once is enough");
+
+        inbox.drain(usize::MAX, &mut Vec::new());
+        inbox.hold_wakes();
+        inbox.push(&mut (0..HAND_OVER as u64).map(settled).collect());
+        assert_eq!(woken.load(Ordering::Relaxed), 2);
+        assert!(!inbox.release_wakes());
+        inbox.drain(usize::MAX, &mut Vec::new());
+        inbox.push(&mut vec![settled(1)]);
+        assert_eq!(woken.load(Ordering::Relaxed), 3, "nobody holds it");
     }
 }

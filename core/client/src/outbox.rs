@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::give_way::give_way;
 use crate::options::{Kick, Offline, Options};
 use crate::receipt::Receipt;
 use crate::shared::Kicker;
@@ -54,6 +55,14 @@ struct Burst {
     published: usize,
     /// Replies that are awaited.
     asked: usize,
+}
+
+/// What a burst leaves to be written.
+pub(crate) enum Left {
+    Nothing,
+    /// A lone message, in a session.
+    One,
+    Many,
 }
 
 struct State {
@@ -157,23 +166,20 @@ impl Outbox {
         drop(state);
         if kick {
             self.kicker.kick();
-            // Where both share a core, the thread that writes may go first.
-            std::thread::yield_now();
+            give_way();
         }
     }
 
-    /// With [`Kick::Manual`]: what came is all that comes for now.
-    pub(crate) fn end_burst(&self) {
+    /// With [`Kick::Manual`]: what came is all that comes for now. Says what of it waits to be written.
+    pub(crate) fn end_burst(&self) -> Left {
         let mut state = self.state.lock();
         let burst = std::mem::take(&mut state.burst);
-        let taken = state.items.is_empty();
-        drop(state);
-        if !taken {
-            self.kicker.kick();
-            if burst.published == 1 {
-                // As in `asked`: whoever publishes one message has nothing better to do than to wait for its answer.
-                std::thread::yield_now();
-            }
+        if state.items.is_empty() {
+            Left::Nothing
+        } else if burst.published == 1 && matches!(state.gate, Gate::Open) {
+            Left::One
+        } else {
+            Left::Many
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::control::Command;
 use crate::deadlines::Deadlines;
+use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::event::{CloseEvent, ConnectionInfo, Event, State, StateChange};
 use crate::event_wait::EventWait;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) standing: Lock<Standing>,
     pub(crate) commands: UnboundedSender<Command>,
     pub(crate) kicker: Arc<Kicker>,
+    pub(crate) driver: Driver,
     pub(crate) outbox: Outbox,
     pub(crate) receipts: Receipts,
     pub(crate) registry: Arc<Registry>,

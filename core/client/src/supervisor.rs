@@ -10,6 +10,7 @@ use crate::block::refuse_blocking;
 use crate::control::{Control, Stop, Wish};
 use crate::dedupe::Dedupe;
 use crate::dial::Dialer;
+use crate::driver::drive;
 use crate::error::{Error, ErrorKind};
 use crate::event::State;
 use crate::inbox::Entry;
@@ -295,12 +296,13 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, supervise: impl FnOnce() -
     let _entered = runtime.enter();
     let supervisor = supervise();
     let shared = Arc::clone(&supervisor.shared);
-    let keeper = runtime.spawn(async move { shared.deadlines.keep().await });
+    let keeping = Arc::clone(&shared);
+    let keeper = runtime.spawn(async move { keeping.deadlines.keep().await });
     let span = tracing::info_span!("client", number = supervisor.shared.number);
     // On a runtime of the caller's own any of its threads may be the one that polls the client.
     let run = refuse_blocking("this is the client's own task; use the asynchronous API", async move {
         supervisor.run().await;
         keeper.abort();
     });
-    runtime.spawn(run.instrument(span));
+    runtime.spawn(drive(shared, run.instrument(span)));
 }

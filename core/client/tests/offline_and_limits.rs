@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use realtime_pubsub::{ControlEvent, ErrorKind, Event, Kick, Offline, Overflow, State};
 use realtime_pubsub_gateway::{AckFault, AppOptions, ConnectFault, GatewayOptions, Target, TokenRequest};
 use support::{World, connected, eager, events, listen};
+use tokio::sync::oneshot;
 
 fn queue(messages: usize, bytes: usize, ttl: Duration) -> Offline {
     Offline::Queue { messages, bytes, ttl }
@@ -73,6 +74,57 @@ async fn a_full_outbox_refuses_at_once_or_waits_for_room() {
         client.kick();
         waiter.wait_for_ack().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_message_is_written_by_the_thread_that_publishes_it() {
+    let world = World::new().await;
+    let receiver = world.client("receiver").await;
+    receiver.subscribe_remote_topic("t").await.unwrap();
+    let mut heard = listen(&receiver, "t.*", |message| message.payload_as::<i32>().unwrap());
+
+    let builder = world.builder("alice").with(|options| options.kick = Kick::Manual { published: None, asked: None });
+    let (made, client) = oneshot::channel();
+    let (go_on, stuck) = mpsc::channel::<()>();
+    // The client's own runtime, which does nothing from then on.
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        made.send(runtime.block_on(connected(builder))).unwrap();
+        stuck.recv().unwrap();
+    });
+    let client = client.await.unwrap();
+    for number in 0..10 {
+        let _waiter = client.publish("t", number).enqueue().unwrap();
+        client.kick();
+        let arrived = tokio::time::timeout(Duration::from_secs(10), heard.recv());
+        assert_eq!(arrived.await.unwrap(), Some(number));
+    }
+    go_on.send(()).unwrap();
+    thread.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lone_messages_of_many_threads_all_arrive() {
+    let world = World::new().await;
+    let client =
+        connected(world.builder("alice").with(|options| options.kick = Kick::Manual { published: None, asked: None }))
+            .await;
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            tokio::task::spawn_blocking(move || {
+                for number in 0..500 {
+                    let waiter = client.publish("x", number).enqueue().unwrap();
+                    client.kick();
+                    realtime_pubsub::block_on(waiter.wait_for_ack()).unwrap().unwrap();
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.await.unwrap();
+    }
+    assert_eq!(client.stats().acks, 2000);
 }
 
 #[tokio::test]

@@ -173,6 +173,14 @@ impl<'a> Session<'a> {
     }
 
     fn poll(&mut self, control: &mut Control, context: &mut Context<'_>) -> Poll<End> {
+        // Before it is live there is more to do, and nothing to write.
+        if self.shared.driver.only_writes() && matches!(self.phase, Phase::Live) {
+            if self.write(context).is_err() {
+                // It shows again, to whoever can end the session.
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
         self.shared.kicker.listen(context.waker());
         match self.work(control, context) {
             Poll::Pending => Poll::Pending,

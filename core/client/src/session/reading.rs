@@ -17,14 +17,12 @@ use super::{Ending, How, Session};
 use crate::dial::ENVELOPE_ALLOWANCE;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::inbox::Entry;
+use crate::inbox::{Entry, HAND_OVER};
 use crate::message::{IncomingMessage, ResponseMessage};
 use crate::stats::Counters;
 
 /// How much is read before the rest of the runtime gets its turn.
 const READ_BATCH: usize = 512;
-/// How much is handed to the inbox at a time, which may exceed its bounds by that.
-const HAND_OVER: usize = 128;
 const HAND_OVER_BYTES: usize = 1 << 20;
 /// How long a peer that has sent its close frame may keep the connection open.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
