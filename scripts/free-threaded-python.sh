@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=3.14.7
 sha256=3b48dac8fb59f62eaa67ac83c1eb12bda1b7a08406dd286e252c11a66be27f81
-# Debian's `orig` archives are CPython's releases.
+# The sum is that of Debian's archive; CPython's own is taken where it is the same.
 sources=(
     "https://www.python.org/ftp/python/$version/Python-$version.tar.xz"
     "http://deb.debian.org/debian/pool/main/p/python3.14/python3.14_$version.orig.tar.xz"

@@ -603,7 +603,11 @@ test('fault 36: waits that timed out leave no timer, no listener, no slot', asyn
   const outcomes = await Promise.allSettled(waits)
   assert.ok(outcomes.every(({ reason }) => reason?.code === 'TIMEOUT'))
   assert.deepEqual([alice.stats().waits, listening], [0, 0])
-  assert.ok(process.getActiveResourcesInfo().length <= before)
+  // The test runner has its own, which come and go.
+  const left = () => process.getActiveResourcesInfo()
+  const giveUp = performance.now() + 5000
+  while (left().length > before && performance.now() < giveUp) await new Promise(resolve => setImmediate(resolve))
+  assert.ok(left().length <= before, left().join())
 })
 
 test('a forbidden topic is reported by name, and the others live on', async t => {
