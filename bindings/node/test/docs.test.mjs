@@ -61,7 +61,12 @@ test('the snippets on listeners run', async t => {
      console.log(saved.join())
      await client.disconnect()`,
   )
-  assert.match(output, /broadcast hello[\s\S]*hello,bye/)
+  // The loop has a queue of its own: it may be ahead of the listener, or behind.
+  const lines = output.trimEnd().split('\n')
+  assert.deepEqual(
+    [lines.filter(line => line !== 'hello,bye')[0], lines.includes('hello,bye')],
+    ['broadcast hello', true],
+  )
 })
 
 test('the snippets on waits run', async t => {
